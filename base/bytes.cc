@@ -1,0 +1,86 @@
+#include "base/bytes.h"
+
+#include <cstdint>
+#include <limits>
+
+#include "base/check.h"
+
+namespace base {
+
+Bytes bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+
+std::string text_of(Bytes bytes) {
+  std::string text;
+  text.reserve(bytes.size());
+  for (std::byte b : bytes) text.push_back(static_cast<char>(b));
+  return text;
+}
+
+void ByteWriter::little_endian(std::uint64_t v, int width) {
+  for (int i = 0; i < width; ++i) out_.push_back(static_cast<std::byte>((v >> (8 * i)) & 0xff));
+}
+
+void ByteWriter::bytes16(Bytes v) {
+  CHECK(v.size() <= std::numeric_limits<std::uint16_t>::max());
+  u16(static_cast<std::uint16_t>(v.size()));
+  bytes(v);
+}
+
+void ByteWriter::bytes32(Bytes v) {
+  CHECK(v.size() <= std::numeric_limits<std::uint32_t>::max());
+  u32(static_cast<std::uint32_t>(v.size()));
+  bytes(v);
+}
+
+void ByteWriter::processor(const Processor& v) {
+  node(v.node);
+  u64(value(v.incarnation));
+}
+
+void ByteWriter::ring(const RingId& v) {
+  u64(v.sequence);
+  node(v.representative);
+  u64(v.nonce);
+}
+
+Bytes ByteReader::bytes(std::size_t size) {
+  if (failed_ || size > in_.size()) {
+    fail();
+    return {};
+  }
+  Bytes taken = in_.first(size);
+  in_ = in_.subspan(size);
+  return taken;
+}
+
+Processor ByteReader::processor() {
+  NodeId at = node();
+  return {at, Incarnation{u64()}};
+}
+
+RingId ByteReader::ring() {
+  RingId id;
+  id.sequence = u64();
+  id.representative = node();
+  id.nonce = u64();
+  return id;
+}
+
+std::uint64_t ByteReader::little_endian(std::size_t width) {
+  Bytes taken = bytes(width);
+  std::uint64_t v = 0;
+  for (std::size_t i = 0; i < taken.size(); ++i) {
+    v |= static_cast<std::uint64_t>(std::to_integer<unsigned>(taken[i])) << (8 * i);
+  }
+  return v;
+}
+
+std::uint32_t ByteReader::bounded(std::uint32_t count, std::uint32_t most) {
+  if (count > most) {
+    fail();
+    return 0;
+  }
+  return count;
+}
+
+}  // namespace base

@@ -1,0 +1,93 @@
+// Bytes, and the checked little-endian reader and writer that every codec of the project is written with.
+// The reader never reads past its end: it fails once and for all, and finish() says so.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+
+namespace base {
+
+using Bytes = std::span<const std::byte>;
+using Buffer = std::vector<std::byte>;
+
+Bytes bytes_of(std::string_view text);
+std::string text_of(Bytes bytes);
+
+// Appends to a buffer that it borrows.
+class ByteWriter {
+ public:
+  explicit ByteWriter(Buffer& out) : out_(out) {}
+
+  void u8(std::uint8_t v) { out_.push_back(static_cast<std::byte>(v)); }
+  void u16(std::uint16_t v) { little_endian(v, 2); }
+  void u32(std::uint32_t v) { little_endian(v, 4); }
+  void u64(std::uint64_t v) { little_endian(v, 8); }
+  void bytes(Bytes v) { out_.insert(out_.end(), v.begin(), v.end()); }
+
+  // A length of two or four bytes, then the bytes. The length must fit: CHECK.
+  void bytes16(Bytes v);
+  void bytes32(Bytes v);
+
+  void node(NodeId v) { u32(value(v)); }
+  void processor(const Processor& v);
+  void ring(const RingId& v);
+
+  std::size_t size() const { return out_.size(); }
+
+ private:
+  void little_endian(std::uint64_t v, int width);
+
+  Buffer& out_;
+};
+
+// Reads from bytes that it borrows. After a read that did not fit every later read answers zero or empty, and
+// finish() answers false; so a decoder reads straight on and asks once.
+class ByteReader {
+ public:
+  explicit ByteReader(Bytes in) : in_(in) {}
+
+  std::uint8_t u8() { return static_cast<std::uint8_t>(little_endian(1)); }
+  std::uint16_t u16() { return static_cast<std::uint16_t>(little_endian(2)); }
+  std::uint32_t u32() { return static_cast<std::uint32_t>(little_endian(4)); }
+  std::uint64_t u64() { return little_endian(8); }
+
+  // The next `size` bytes, borrowed from the input.
+  Bytes bytes(std::size_t size);
+  Bytes bytes16() { return bytes(u16()); }
+  Bytes bytes32() { return bytes(u32()); }
+  Bytes rest() { return bytes(in_.size()); }
+
+  NodeId node() { return NodeId{u32()}; }
+  Processor processor();
+  RingId ring();
+
+  // A count that is used for a loop or a reservation: fails the reader when it is above `most`.
+  std::uint32_t count8(std::uint32_t most) { return bounded(u8(), most); }
+  std::uint32_t count16(std::uint32_t most) { return bounded(u16(), most); }
+  std::uint32_t count32(std::uint32_t most) { return bounded(u32(), most); }
+
+  void fail() {
+    failed_ = true;
+    in_ = {};
+  }
+  bool failed() const { return failed_; }
+  std::size_t left() const { return in_.size(); }
+
+  // True if everything fitted and nothing is left over.
+  bool finish() const { return !failed_ && in_.empty(); }
+
+ private:
+  std::uint64_t little_endian(std::size_t width);
+  std::uint32_t bounded(std::uint32_t count, std::uint32_t most);
+
+  Bytes in_;
+  bool failed_ = false;
+};
+
+}  // namespace base

@@ -1,0 +1,20 @@
+# Warnings are errors everywhere; sanitizers come by preset.
+set(RINGLOCK_SANITIZE "" CACHE STRING "Value for -fsanitize, e.g. address,undefined")
+
+find_program(RINGLOCK_CCACHE ccache)
+if(RINGLOCK_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${RINGLOCK_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${RINGLOCK_CCACHE})
+endif()
+
+add_library(ringlock_warnings INTERFACE)
+target_compile_options(ringlock_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
+
+if(RINGLOCK_SANITIZE)
+  add_compile_options(-fsanitize=${RINGLOCK_SANITIZE} -fno-omit-frame-pointer
+                      -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${RINGLOCK_SANITIZE})
+endif()
+
+include_directories(${PROJECT_SOURCE_DIR})
