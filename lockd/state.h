@@ -1,0 +1,220 @@
+// The replicated state machine of lockd: lock tables, sessions with their reply caches, fencing
+// tokens, orphan marks, the cold flag and the purge cursor. Every replica applies the same commands
+// in the same order and has the same state; nothing here reads a clock, a local limit or a random
+// number. It decides what a command does, never when one is sent, applied or told: that is
+// lockd/replica.h (docs/safety.md).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/time.h"
+#include "dlm/table.h"
+#include "lockd/command.h"
+#include "lockd/session_table.h"
+
+namespace lockd {
+
+// Effects are for the daemon `at`: each replica gets them all, and those of other daemons may be
+// left unread. Whether and when a daemon may tell them is rule 7.A6.
+
+// The outcome of an OPEN. Without a session: the reason.
+struct Opened {
+  enum class Outcome : std::uint8_t {
+    opened,
+    too_many_sessions,  // Of this user at this node, or of the table.
+    number_used,  // Not above the daemon's highest: look with find_opened(), or take a new number.
+  };
+  Processor at;
+  OpenNumber number{};
+  Outcome outcome{};
+  SessionId session{};
+  Generation generation{};
+
+  friend bool operator==(const Opened&, const Opened&) = default;
+};
+
+// The outcome of a RESUME. What the session holds and waits for is State::locks_of().
+struct Resumed {
+  enum class Outcome : std::uint8_t {
+    resumed,
+    lost,  // Ended or unknown.
+    wrong_secret,
+    another_process,  // No proof of the same process: the session's wait has to end first
+                      // [rule 6.20].
+    overtaken,        // A generation at least as high is attached already.
+  };
+  Processor at;
+  SessionId session{};
+  Generation generation{};
+  Outcome outcome{};
+
+  friend bool operator==(const Resumed&, const Resumed&) = default;
+};
+
+// The outcome of a session's request, new or remembered. `at` is who sent it.
+struct Replied {
+  Processor at;
+  SessionId session{};
+  Generation generation{};
+  Reply reply;
+
+  friend bool operator==(const Replied&, const Replied&) = default;
+};
+
+// A lock that waited is granted; `lock` is the request that acquires it.
+struct Granted {
+  Processor at;
+  SessionId session{};
+  Generation generation{};
+  RequestId lock{};
+  dlm::Mode mode{};
+  Token token{};
+
+  friend bool operator==(const Granted&, const Granted&) = default;
+};
+
+// `at` does not serve this attachment any more: the session was resumed anew, here or elsewhere.
+struct Superseded {
+  Processor at;
+  SessionId session{};
+  Generation generation{};
+
+  friend bool operator==(const Superseded&, const Superseded&) = default;
+};
+
+// A session became an orphan of this mark now. Every replica freezes its stamp for the mark here
+// [rule 8.C3].
+struct BecameOrphan {
+  Processor at;
+  Mark mark;
+
+  friend bool operator==(const BecameOrphan&, const BecameOrphan&) = default;
+};
+
+// A session has ended for ever.
+struct SessionEnded {
+  enum class Reason : std::uint8_t { closed, expired };
+  Processor at;
+  SessionId session{};
+  Generation generation{};
+  Reason reason{};
+
+  friend bool operator==(const SessionEnded&, const SessionEnded&) = default;
+};
+
+using Effect =
+    std::variant<Opened, Resumed, Replied, Granted, Superseded, BecameOrphan, SessionEnded>;
+using Effects = std::vector<Effect>;
+
+// A member that is gone from the epoch's chain, and the last active ring that it was in
+// [rule 6.14].
+struct Departure {
+  Processor processor;
+  RingId ring;
+
+  friend bool operator==(const Departure&, const Departure&) = default;
+};
+
+// Part of what all replicas must agree upon: not configuration. Tests use smaller ones.
+struct StateLimits {
+  std::size_t sessions_max = 16384;
+  std::size_t sessions_per_user_max = 256;  // Of one uid at one node.
+  std::uint64_t unacknowledged_max =
+      128;                       // How far a request's number may be above the acknowledged mark.
+  std::size_t purge_step = 512;  // Effects on locks, about, of one PURGE.
+  std::size_t cold_requests_max = 65536;  // That may wait for the end of a cold start.
+  dlm::Limits locks;
+};
+
+struct StateCounts {
+  std::size_t sessions = 0;
+  std::size_t orphans = 0;
+  std::size_t dead = 0;
+  std::size_t resources = 0;
+  std::size_t locks = 0;
+
+  friend bool operator==(const StateCounts&, const StateCounts&) = default;
+};
+
+class State {
+ public:
+  explicit State(const StateLimits& limits = {});
+
+  // Applies a command that evs delivered from `origin`; what follows is appended to `effects`. The
+  // caller has dropped commands that were numbered in another ring than command.ring, or before its
+  // ACTIVATE [rule 6.22].
+  void apply(Processor origin, const Command& command, Effects& effects);
+
+  // At ACTIVATE, and nowhere else: the sessions attached to these processors become orphans
+  // [rule 6.14]. Sessions of others stay as they are.
+  void apply_departures(std::span<const Departure> departures, Effects& effects);
+
+  // At an ACTIVATE without a donor: drops everything and starts empty and cold, the flag naming the
+  // ring. Nothing is granted until COLD_END(ring) [rules 6.15, 7.A1].
+  void start_cold(RingId ring, std::uint64_t token_base, base::Duration longest_lease);
+
+  // At an ACTIVATE with a donor: no token below `base` is drawn any more, and the longest lease
+  // ever promised is at least that.
+  void raise_token_base(std::uint64_t base);
+  void raise_longest_lease(base::Duration at_least);
+
+  const Session* find(SessionId id) const;
+
+  // The session that this OPEN made; none if it made none, or its session is gone.
+  const Session* find_opened(const Processor& by, OpenNumber number) const;
+
+  // The highest OPEN of this daemon that was applied, whatever its outcome; 0 if none was.
+  OpenNumber highest_open(const Processor& by) const;
+
+  // Sorted by id.
+  std::vector<SessionId> attached_to(const Processor& at) const;
+
+  // The marks of all orphans, sorted.
+  std::vector<Mark> orphans() const;
+
+  // True while the orphan of exactly this mark waits.
+  bool waits(const Mark& mark) const;
+
+  // One lock of a session, granted or waiting, or at most `most` of them, waiting ones first. The
+  // names are borrowed until the next change.
+  std::optional<dlm::LockView> find_lock(SessionId session, RequestId request) const;
+  std::vector<dlm::LockView> locks_of(SessionId session, std::size_t most) const;
+
+  // True while dead sessions have something left to free: somebody should order PURGE [rule 7.B8].
+  bool purge_pending() const;
+
+  // The ring that made the table cold, while it is.
+  std::optional<RingId> cold() const { return cold_; }
+
+  base::Duration longest_lease() const { return longest_lease_; }
+
+  // The next fencing token: what an EXCHANGE reports of a donor's counter.
+  std::uint64_t next_token() const { return locks_.next_token(); }
+  StateCounts counts() const;
+
+  // For reading resources and queues. Requests that wait for the end of a cold start are not in it
+  // yet.
+  const dlm::Table& locks() const { return locks_; }
+
+  // Equal states have equal digests; kept up to date, so it costs nothing to ask.
+  std::uint64_t digest() const;
+
+  // The whole state as bytes; reading them back gives an equal digest and equal behaviour ever
+  // after.
+  void serialize(base::Buffer& out) const;
+  static std::optional<State> deserialize(base::Bytes bytes, const StateLimits& limits = {});
+
+ private:
+  dlm::Table locks_;
+  std::optional<RingId> cold_;
+  base::Duration longest_lease_{0};
+};
+
+}  // namespace lockd
