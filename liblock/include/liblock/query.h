@@ -1,0 +1,126 @@
+/* Questions to the daemon about locks, the cluster and itself. Answered from its own table, without
+ * a quorum too: `stale` then says that it is what was known last. Each call blocks up to
+ * answer_timeout_ms for each page and may be made on any client; callbacks run in the calling
+ * thread, before the call returns. All texts and pointers are the library's and end with the
+ * callback, or with the next query of this client. Errors: DAEMON_GONE, INVALID, FORKED, VERSION,
+ * PROTOCOL, SYSTEM.
+ */
+#ifndef LIBLOCK_QUERY_H
+#define LIBLOCK_QUERY_H
+
+#include <liblock/lock.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Names are arbitrary bytes with a length; there is a 0 behind them for convenience. */
+typedef struct lock_bytes {
+  const char* data;
+  size_t len;
+} lock_bytes;
+
+typedef struct lock_list_item {
+  lock_bytes lockspace;
+  lock_bytes name;
+  uint32_t granted;
+  uint32_t waiting;
+  enum lock_mode
+      mode; /* The strongest granted one; token, node and command are of the first granted lock. */
+  uint64_t token;
+  uint32_t node;
+  int orphaned; /* That holder's daemon is gone or has hung up, and the wait for its lease is not
+                   over. */
+  lock_bytes command;
+  int stale;
+} lock_list_item;
+
+/* Return 0 to go on; anything else ends the listing, and is returned by it. */
+typedef int lock_list_fn(const lock_list_item* item, void* arg);
+
+/* All resources whose name begins with `prefix` (NULL, 0: all) of `lockspace` (NULL: of all
+ * lockspaces), in no particular order. */
+LOCK_API int lock_list(lock_client* client, const char* lockspace, const void* prefix,
+                       size_t prefix_len, lock_list_fn* callback, void* arg);
+
+typedef struct lock_show_item {
+  int granted; /* Else it waits; the waiting ones come in the order of the queue. */
+  enum lock_mode mode;
+  uint64_t token; /* 0 while it waits. */
+  uint64_t session;
+  uint64_t request;
+  uint32_t node;
+  int orphaned;
+  uint32_t pid; /* 0: not known. */
+  uint32_t uid;
+  lock_bytes command;
+  int stale;
+} lock_show_item;
+
+typedef int lock_show_fn(const lock_show_item* item, void* arg);
+
+/* All locks of one resource, granted ones first. None: it is free. `lockspace` NULL: "default". */
+LOCK_API int lock_show(lock_client* client, const char* lockspace, const void* name,
+                       size_t name_len, lock_show_fn* callback, void* arg);
+
+typedef struct lock_counter {
+  lock_bytes name;
+  uint64_t value;
+} lock_counter;
+
+/* The library fills as many of its fields as `size` says. */
+typedef struct lock_status_info {
+  size_t size; /* sizeof(lock_status_info). */
+  uint32_t node;
+  int primary; /* In an active primary component, with a table. */
+  int voter;   /* 0: an amnesiac, or it cannot write its record. */
+  uint64_t epoch;
+  uint64_t ring_sequence;
+  uint32_t ring_representative;
+  uint64_t ring_nonce;
+  uint32_t votes;
+  uint32_t quorum;
+  uint32_t votes_configured;
+  uint32_t holders; /* Members that hold the whole table. */
+  uint64_t lease_ns;
+  uint64_t sessions;
+  uint64_t resources;
+  uint64_t locks;
+  uint64_t waiting;
+  uint64_t orphaned; /* Sessions. */
+  lock_bytes cluster;
+  lock_bytes daemon; /* Its version. */
+  lock_bytes state;  /* One word. */
+  const lock_counter* counters;
+  size_t counters_len;
+} lock_status_info;
+
+LOCK_API int lock_status(lock_client* client, lock_status_info* info);
+
+enum lock_member_state {
+  LOCK_MEMBER_ABSENT = 0,
+  LOCK_MEMBER_IN_RING = 1,
+  LOCK_MEMBER_LOADING = 2,
+  LOCK_MEMBER_ACTIVE = 3
+};
+
+typedef struct lock_member {
+  uint32_t node;
+  uint64_t incarnation; /* 0: not known. */
+  uint32_t votes;
+  int witness;
+  int self; /* The daemon that was asked. */
+  enum lock_member_state state;
+  lock_bytes address;
+} lock_member;
+
+typedef int lock_member_fn(const lock_member* member, void* arg);
+
+/* Every configured node, by id. */
+LOCK_API int lock_members(lock_client* client, lock_member_fn* callback, void* arg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
