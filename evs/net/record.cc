@@ -1,0 +1,77 @@
+#include "evs/net/record.h"
+
+#include <algorithm>
+
+namespace evs::net {
+namespace {
+
+constexpr std::string_view kInfoLabel = "lockd udp v1";
+
+}  // namespace
+
+std::string_view to_string(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::too_short:
+      return "too_short";
+    case Refusal::wrong_version:
+      return "wrong_version";
+    case Refusal::wrong_type:
+      return "wrong_type";
+    case Refusal::wrong_key_id:
+      return "wrong_key_id";
+    case Refusal::unknown_sender:
+      return "unknown_sender";
+    case Refusal::replayed:
+      return "replayed";
+    case Refusal::too_many_lives:
+      return "too_many_lives";
+    case Refusal::forged:
+      return "forged";
+  }
+  return "?";
+}
+
+void encode(const RecordHeader& header, base::Buffer& out) {
+  base::ByteWriter writer(out);
+  writer.u8(kRecordVersion);
+  writer.u8(kRecordTypeRing);
+  writer.u16(base::value(header.key_id));
+  writer.node(header.sender);
+  writer.bytes(header.salt);
+  writer.u64(header.counter);
+}
+
+base::Result<RecordHeader, Refusal> decode_header(base::Bytes datagram) {
+  if (datagram.size() < kSealBytes) return base::error(Refusal::too_short);
+  base::ByteReader reader(datagram.first(kHeaderBytes));
+  if (reader.u8() != kRecordVersion) return base::error(Refusal::wrong_version);
+  if (reader.u8() != kRecordTypeRing) return base::error(Refusal::wrong_type);
+  RecordHeader header;
+  header.key_id = KeyId{reader.u16()};
+  header.sender = reader.node();
+  std::ranges::copy(reader.bytes(header.salt.size()), header.salt.begin());
+  header.counter = reader.u64();
+  return header;
+}
+
+Secret derive_key(Aead& aead, const ClusterKey& cluster_key, const RecordHeader& header) {
+  base::Buffer info;
+  base::ByteWriter writer(info);
+  writer.bytes(base::bytes_of(kInfoLabel));
+  writer.bytes(cluster_key.cluster);
+  writer.node(header.sender);
+  writer.u64(sub_key_of(header.counter));
+  return aead.derive(cluster_key.master, header.salt, info);
+}
+
+Nonce nonce_of(const RecordHeader& header) {
+  base::Buffer bytes;
+  base::ByteWriter writer(bytes);
+  writer.u32(0);
+  writer.u64(header.counter);
+  Nonce nonce;
+  std::ranges::copy(bytes, nonce.begin());
+  return nonce;
+}
+
+}  // namespace evs::net
