@@ -16,25 +16,18 @@ int main(void) {
 }
 
  * The library keeps a lock by talking to the daemon of this machine, and has no thread of its own:
-it works
- * while one of its calls runs. Between them, call lock_dispatch() when lock_fd() is readable and
-when
- * lock_timeout_ms() has passed. A program that does neither for a quarter of the lease (seconds) is
-in danger of
- * losing what it holds, and after a whole lease has lost it.
+ * it works while one of its calls runs. Between them, call lock_dispatch() when lock_fd() is
+ * readable and when lock_timeout_ms() has passed. A program that does neither for a quarter of the
+ * lease (seconds) is in danger of losing what it holds, and after a whole lease has lost it.
  *
  * A lock is held until a deadline that moves on while the daemon answers. The deadline is checked
-against the
- * clocks in your own thread, by lock_is_held() and lock_valid_for_ns(): ask before each effect that
-the lock is
- * to protect. A lock that is lost stays lost: acquire it anew, and expect that others had it
-meanwhile. Give the
- * fencing token to whatever the lock protects, and let it refuse tokens below the highest it has
-seen: that
- * holds even when this whole machine is frozen.
+ * against the clocks in your own thread, by lock_is_held() and lock_valid_for_ns(): ask before each
+ * effect that the lock is to protect. A lock that is lost stays lost: acquire it anew, and expect
+ * that others had it meanwhile. Give the fencing token to whatever the lock protects, and let it
+ * refuse tokens below the highest it has seen: that holds even when this whole machine is frozen.
  *
  * Threads: any call may be made from any thread at any time, except lock_close(), which must be the
-last.
+ * last.
  * Signals: no call is async-signal-safe; blocking calls go on after a signal.
  * Fork: the child owns nothing. Its calls answer LOCK_ERROR_FORKED; it may lock_close() its copy.
  * Errors: functions that return int return 0 or a negative enum lock_error.

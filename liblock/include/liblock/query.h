@@ -2,8 +2,8 @@
  * a quorum too: `stale` then says that it is what was known last. Each call blocks up to
  * answer_timeout_ms for each page and may be made on any client; callbacks run in the calling
  * thread, before the call returns. All texts and pointers are the library's and end with the
- * callback, or with the next query of this client. Errors: DAEMON_GONE, INVALID, FORKED, VERSION,
- * PROTOCOL, SYSTEM.
+ * callback, or with the next query of this client.
+ * Errors: DAEMON_GONE, INVALID, FORKED, VERSION, PROTOCOL, SYSTEM.
  */
 #ifndef LIBLOCK_QUERY_H
 #define LIBLOCK_QUERY_H
