@@ -65,12 +65,10 @@ Secret derive_key(Aead& aead, const ClusterKey& cluster_key, const RecordHeader&
 }
 
 Nonce nonce_of(const RecordHeader& header) {
-  base::Buffer bytes;
-  base::ByteWriter writer(bytes);
-  writer.u32(0);
-  writer.u64(header.counter);
-  Nonce nonce;
-  std::ranges::copy(bytes, nonce.begin());
+  Nonce nonce{};  // Four zero bytes, then the counter.
+  for (std::size_t i = 0; i < 8; ++i) {
+    nonce[4 + i] = static_cast<std::byte>((header.counter >> (8 * i)) & 0xff);
+  }
   return nonce;
 }
 
