@@ -1,4 +1,5 @@
-// What a ring member must be told before it starts. Times are true durations; each default says why.
+// What a ring member must be told before it starts. Times are true durations; each default says
+// why.
 #pragma once
 
 #include <chrono>
@@ -30,12 +31,12 @@ struct Config {
   // A token not seen for this long is lost. Loss of single datagrams is healed long before.
   Duration token_timeout = std::chrono::milliseconds(300);
 
-  // Pause before a forwarded token is sent again: 18 tries fit into the token timeout, so that at 30 % loss a
-  // hop fails once in 10^9.
+  // Pause before a forwarded token is sent again: 18 tries fit into the token timeout, so that at
+  // 30 % loss a hop fails once in 10^9.
   Duration token_retransmit = std::chrono::milliseconds(16);
 
-  // An idle ring costs one rotation per hold. At most a third of the token timeout; lockd lowers it to an
-  // eighth of the lease.
+  // An idle ring costs one rotation per hold. At most a third of the token timeout; lockd lowers it
+  // to an eighth of the lease.
   Duration token_hold_max = std::chrono::milliseconds(100);
 
   // Pause between repeated Joins while a membership is being agreed.
@@ -50,15 +51,16 @@ struct Config {
   // A member whose acknowledgement stands still this long while the ring moves on fails to receive.
   Duration fail_to_receive_timeout = std::chrono::milliseconds(900);
 
-  // Bytes of one data datagram before it is sealed. 1400 leaves room for the seal and an IPv6 header in 1500.
+  // Bytes of one data datagram before it is sealed. 1400 leaves room for the seal and an IPv6
+  // header in 1500.
   std::size_t datagram_bytes_max = 1400;
 
   // Packets that one member may send in a visit of the token, and all members in one rotation.
   std::uint32_t personal_window = 40;
   std::uint32_t rotation_window = 120;
 
-  // Packets that may be numbered beyond what all members have. Bounds every store: a ring member keeps at
-  // most this many packets of each ring.
+  // Packets that may be numbered beyond what all members have. Bounds every store: a ring member
+  // keeps at most this many packets of each ring.
   std::uint32_t outstanding_max = 1024;
 
   // Bytes that may wait in the send queue; multicast() answers try_again above it.

@@ -1,9 +1,9 @@
-// One member of the ring as a pure state machine: Totem's single-ring protocol with extended virtual synchrony.
-// It owns ordering, delivery, membership and recovery; sockets, clocks, sealing and randomness belong to its
-// driver. The protocol is docs/protocol.md.
+// One member of the ring as a pure state machine: Totem's single-ring protocol with extended
+// virtual synchrony. It owns ordering, delivery, membership and recovery; sockets, clocks, sealing
+// and randomness belong to its driver. The protocol is docs/protocol.md.
 //
-// After each input the driver drains poll_transmit() and poll_event() and asks next_timeout() again.
-// Not thread-safe; nothing blocks; nothing calls out.
+// After each input the driver drains poll_transmit() and poll_event() and asks next_timeout()
+// again. Not thread-safe; nothing blocks; nothing calls out.
 #pragma once
 
 #include <cstdint>
@@ -54,15 +54,15 @@ class Node {
   // To be called when next_timeout() is reached; calling it early is harmless.
   void handle_timeout(Instant now);
 
-  // Queues a message of up to kMessageBytesMax bytes for everyone in the ring, this member included. It is
-  // numbered in the regular configuration that stands when the token comes by.
+  // Queues a message of up to kMessageBytesMax bytes for everyone in the ring, this member
+  // included. It is numbered in the regular configuration that stands when the token comes by.
   base::Result<void, MulticastError> multicast(Instant now, Service service, base::Bytes payload);
 
   // Leaves the ring for good: tells the others, then falls silent. Queued messages are dropped.
   void leave(Instant now);
 
-  // The next datagram to send. The stamp of a token release is taken from `now` of the input that caused it,
-  // so drain this before the next input.
+  // The next datagram to send. The stamp of a token release is taken from `now` of the input that
+  // caused it, so drain this before the next input.
   std::optional<Transmit> poll_transmit();
 
   std::optional<Event> poll_event();

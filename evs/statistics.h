@@ -1,4 +1,5 @@
-// Counters of one ring member, for people and for tests that ask whether something rare has happened.
+// Counters of one ring member, for people and for tests that ask whether something rare has
+// happened.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Typed records of what a ring member does, for the simulator's columns and the flight recorder. The core
-// emits them; whoever listens formats them.
+// Typed records of what a ring member does, for the simulator's columns and the flight recorder.
+// The core emits them; whoever listens formats them.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,8 @@ enum class TraceEvent : std::uint8_t {
   token_released,
   token_lost,
   token_held,
-  message_numbered,  // `sequence`, `index`: a message of this member got its place in the order of `ring`.
+  message_numbered,  // `sequence`, `index`: a message of this member got its place in the order of
+                     // `ring`.
   packet_missing,
   recovered,
   left,

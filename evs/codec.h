@@ -1,0 +1,28 @@
+// Bytes of the ring's messages, as docs/wire.md has them. Decoding trusts nothing but the sender's
+// identity: every count is bounded before use and the length must be exact.
+#pragma once
+
+#include <optional>
+
+#include "base/bytes.h"
+#include "evs/message.h"
+
+namespace evs {
+
+constexpr std::uint8_t kWireVersion = 1;
+
+Buffer encode(const Message& message);
+
+// None if the bytes are no message of this version.
+std::optional<Message> decode(base::Bytes bytes);
+
+// A packet of an old ring as the payload of an exchange packet: all but the leading version and
+// type.
+Buffer encode_exchange(const PacketMessage& old_packet);
+std::optional<PacketMessage> decode_exchange(base::Bytes bytes);
+
+// What a packet costs on the wire besides its payload, alone and when exchanged.
+constexpr std::size_t kPacketHeaderBytes = 2 + 20 + 8 + 1 + 1;
+constexpr std::size_t kExchangeHeaderBytes = 20 + 8 + 1 + 1;
+
+}  // namespace evs

@@ -1,0 +1,102 @@
+// The state Gather: Joins until all who have not failed say the same [Totem95 section 5,
+// membership].
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "evs/member.h"
+
+namespace evs {
+
+// `join` is what made us gather, if a Join did. Whoever else is to be proposed or has failed is
+// already among the candidates.
+void Member::enter_gather(Instant now, std::string_view reason, const JoinMessage* join) {
+  ++statistics_.gathers;
+  trace(TraceEvent::enter_gather, ring_->id, 0, 0, reason);
+  // Leaving is final: whatever the old ring's token was doing here is forgotten [rule 7].
+  Gather state;
+  state.consensus_at = now.boot + config_.consensus_timeout;
+  state_ = std::move(state);
+  candidates_.forget_consensus();
+  if (join != nullptr) take_join(*join);
+  send_join(now, std::get<Gather>(state_));
+  after_join(now, std::get<Gather>(state_));
+}
+
+void Member::send_join(Instant now, Gather& state) {
+  send_to_configured(encode(JoinMessage{self_, ring_sequence_, false, candidates_.sets()}));
+  state.join_at = now.boot + config_.join_interval;
+}
+
+// A Join that a member sent before it installed the ring that I stand in.
+bool Member::stale(const JoinMessage& join) const {
+  return ring_->contains(join.sender) && join.ring_sequence < ring_->id.sequence;
+}
+
+// True if it changed what I think.
+bool Member::take_join(const JoinMessage& join) {
+  if (candidates_.has_failed(join.sender)) return false;
+  ring_sequence_ = std::max(ring_sequence_, join.ring_sequence);
+  return join.leaving ? candidates_.fail(join.sender)
+                      : candidates_.merge(join.sender, join.candidates);
+}
+
+void Member::on_join(Instant now, const JoinMessage& join, Gather& state) {
+  if (stale(join)) return;
+  if (take_join(join)) {
+    state.consensus_at = now.boot + config_.consensus_timeout;
+    state.commit_lost_at.reset();
+    send_join(now, state);
+  }
+  after_join(now, state);
+}
+
+void Member::on_consensus_timeout(Instant now, Gather& state) {
+  candidates_.fail_silent();
+  state.consensus_at = now.boot + config_.consensus_timeout;
+  send_join(now, state);
+  after_join(now, state);
+}
+
+void Member::after_join(Instant now, Gather& state) {
+  if (!candidates_.consensus()) return;
+  std::vector<Processor> alive = candidates_.alive();
+  // More nodes than a ring holds cannot be configured, but one node's lives may be named together
+  // for a moment; the silent ones fail by time.
+  const auto same_node = [](const Processor& a, const Processor& b) { return a.node == b.node; };
+  if (std::adjacent_find(alive.begin(), alive.end(), same_node) != alive.end()) return;
+  if (alive.front() != self_) {
+    state.consensus_at.reset();
+    if (!state.commit_lost_at) state.commit_lost_at = now.boot + config_.token_timeout;
+    return;
+  }
+  CommitMessage commit;
+  // One number below is the transitional configurations' (docs/protocol.md, identifiers).
+  commit.ring = RingId{ring_sequence_ + 2, self_.node, random_.u64()};
+  commit.entries.resize(alive.size());
+  commit.members = std::move(alive);
+  enter_commit(now, std::move(commit));
+}
+
+void Member::on_commit(Instant now, base::NodeId from, CommitMessage commit, Gather&) {
+  if (commit.ring.sequence <= ring_sequence_ || commit.members != candidates_.alive()) return;
+  const auto self = std::lower_bound(commit.members.begin(), commit.members.end(), self_);
+  CHECK(self != commit.members.end() && *self == self_);
+  const auto index = static_cast<std::size_t>(self - commit.members.begin());
+  // Only the first pass, and only from the one before me: a copy of the second pass starts nothing.
+  if (index == 0 || commit.hop != index || from != commit.members[index - 1].node) return;
+  for (std::size_t i = 0; i < commit.entries.size(); ++i) {
+    if (commit.entries[i].filled != (i < index)) return;
+  }
+  enter_commit(now, std::move(commit));
+}
+
+// Data of the old ring that comes late still fills gaps here; delivery waits for the install [rule
+// 8].
+void Member::on_packet(Instant, PacketMessage packet, Gather&) {
+  if (packet.ring != ring_->id || packet.sender >= ring_->size()) return;
+  ring_->store.insert(packet.sequence, Packet{packet.sender, packet.safe, packet.exchange,
+                                              std::move(packet.payload)});
+}
+
+}  // namespace evs

@@ -1,0 +1,276 @@
+#include "evs/member.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace evs {
+
+namespace {
+
+// The earlier of two deadlines, either of which may be absent.
+void earliest(Deadline& least, const Deadline& other) {
+  if (other && (!least || *other < *least)) least = other;
+}
+
+}  // namespace
+
+Member::Member(const Config& config, base::Incarnation incarnation, base::Random random,
+               Instant now, TraceSink* trace)
+    : config_(config),
+      self_{config.self, incarnation},
+      random_(random),
+      trace_(trace),
+      candidates_(self_),
+      send_queue_(config.send_queue_bytes_max) {
+  CHECK(config.validate().has_value());
+  ring_sequence_ = 2;
+  ring_.emplace(RingId{ring_sequence_, self_.node, random_.u64()}, std::vector<Processor>{self_},
+                self_, config_.outstanding_max);
+  announce_regular(now);
+  TokenMessage token;
+  token.ring = ring_->id;
+  token.acknowledged.resize(1);
+  enter_operational(now, TokenPass{}, std::move(token));
+  drain_loopback(now);
+}
+
+void Member::handle_datagram(Instant now, base::NodeId from, base::Bytes datagram) {
+  ++statistics_.datagrams_received;
+  std::optional<Message> message = decode(datagram);
+  if (!message || mask_of(from) == 0 || from == self_.node) {
+    ++statistics_.datagrams_malformed;
+    return;
+  }
+  dispatch(now, from, std::move(*message));
+  drain_loopback(now);
+}
+
+// What each state does with each message; a pair that is not here is ignored (docs/protocol.md,
+// table).
+void Member::dispatch(Instant now, base::NodeId from, Message message) {
+  auto* operational = std::get_if<Operational>(&state_);
+  auto* gather = std::get_if<Gather>(&state_);
+  auto* commit = std::get_if<Commit>(&state_);
+  auto* recovery = std::get_if<Recovery>(&state_);
+
+  if (auto* token = std::get_if<TokenMessage>(&message)) {
+    if (operational) on_token(now, from, std::move(*token), *operational);
+    if (recovery) on_token(now, from, std::move(*token), *recovery);
+  } else if (auto* receipt = std::get_if<TokenReceiptMessage>(&message)) {
+    if (operational) on_token_receipt(now, from, *receipt, operational->pass, *ring_);
+    if (recovery) on_token_receipt(now, from, *receipt, recovery->pass, recovery->ring);
+  } else if (auto* wake = std::get_if<WakeMessage>(&message)) {
+    if (operational) on_wake(now, *wake, *operational);
+  } else if (auto* packet = std::get_if<PacketMessage>(&message)) {
+    if (operational) on_packet(now, std::move(*packet), *operational);
+    if (gather) on_packet(now, std::move(*packet), *gather);
+    if (recovery) on_packet(now, std::move(*packet), *recovery);
+  } else if (auto* join = std::get_if<JoinMessage>(&message)) {
+    if (join->sender.node != from) {
+      ++statistics_.datagrams_malformed;
+      return;
+    }
+    if (operational) on_join(now, *join, *operational);
+    if (gather) on_join(now, *join, *gather);
+    if (commit) on_join(now, *join, *commit);
+    if (recovery) on_join(now, *join, *recovery);
+  } else if (auto* committing = std::get_if<CommitMessage>(&message)) {
+    if (gather) on_commit(now, from, std::move(*committing), *gather);
+    if (commit) on_commit(now, from, std::move(*committing), *commit);
+    if (recovery) on_commit(now, from, *committing, *recovery);
+  } else if (auto* presence = std::get_if<PresenceMessage>(&message)) {
+    if (presence->sender.node != from) {
+      ++statistics_.datagrams_malformed;
+      return;
+    }
+    if (operational) on_presence(now, *presence, *operational);
+  }
+}
+
+void Member::drain_loopback(Instant now) {
+  while (!loopback_.empty()) {
+    std::optional<Message> message = decode(loopback_.front());
+    loopback_.pop_front();
+    CHECK(message.has_value());
+    dispatch(now, self_.node, std::move(*message));
+  }
+}
+
+void Member::handle_timeout(Instant now) {
+  const auto due = [&](const Deadline& deadline) { return deadline && *deadline <= now.boot; };
+
+  if (auto* state = std::get_if<Operational>(&state_)) {
+    if (due(state->pass.lost_at)) {
+      ++statistics_.token_losses;
+      trace(TraceEvent::token_lost, ring_->id, state->pass.accepted_hop, 0, "operational");
+      enter_gather(now, "token lost");
+    } else {
+      if (due(state->pass.retransmit_at)) retransmit_token(now, *ring_, state->pass);
+      if (due(state->wake_at)) wake_holder(now, *state);
+      if (due(state->presence_at)) send_presence(now, *state);
+      if (due(state->hold_until)) release(now, *state);
+    }
+  } else if (auto* gather = std::get_if<Gather>(&state_)) {
+    if (due(gather->consensus_at)) {
+      on_consensus_timeout(now, *gather);
+    } else if (due(gather->commit_lost_at)) {
+      enter_gather(now, "no Commit token after consensus");
+    } else if (due(gather->join_at)) {
+      send_join(now, *gather);
+    }
+  } else if (auto* commit = std::get_if<Commit>(&state_)) {
+    if (due(commit->lost_at)) {
+      enter_gather(now, "Commit token lost");
+    } else if (due(commit->retransmit_at)) {
+      send_to(commit->sent.members[commit->sent.hop % commit->sent.members.size()], commit->passed);
+      commit->retransmit_at = now.boot + config_.token_retransmit;
+    }
+  } else if (auto* recovery = std::get_if<Recovery>(&state_)) {
+    if (due(recovery->pass.lost_at)) {
+      ++statistics_.token_losses;
+      ++statistics_.recoveries_failed;
+      trace(TraceEvent::token_lost, recovery->ring.id, recovery->pass.accepted_hop, 0, "recovery");
+      enter_gather(now, "token lost in recovery");
+    } else {
+      if (due(recovery->pass.retransmit_at)) retransmit_token(now, recovery->ring, recovery->pass);
+      if (due(recovery->commit_retransmit_at)) {
+        send_to(recovery->ring.members[recovery->ring.successor()], recovery->commit_passed);
+        recovery->commit_retransmit_at = now.boot + config_.token_retransmit;
+      }
+    }
+  }
+  drain_loopback(now);
+}
+
+base::Result<void, MulticastError> Member::multicast(Instant now, Service service,
+                                                     base::Bytes payload) {
+  if (std::holds_alternative<Left>(state_)) return base::error(MulticastError::left);
+  if (payload.size() > kMessageBytesMax) return base::error(MulticastError::too_long);
+  if (!send_queue_.push(service, payload)) return base::error(MulticastError::try_again);
+  if (auto* state = std::get_if<Operational>(&state_)) {
+    if (state->held) {
+      release(now, *state);
+    } else if (state->idle && !state->wake_at) {
+      wake_holder(now, *state);
+    }
+  }
+  drain_loopback(now);
+  return {};
+}
+
+// The farewell is not acknowledged: if it is lost the others find out by the lost token.
+void Member::leave(Instant) {
+  if (std::holds_alternative<Left>(state_)) return;
+  JoinMessage farewell;
+  farewell.sender = self_;
+  farewell.ring_sequence = ring_sequence_;
+  farewell.leaving = true;
+  send_to_configured(encode(farewell));
+  send_queue_.clear();
+  loopback_.clear();
+  state_.emplace<Left>();
+  trace(TraceEvent::left, ring_->id);
+}
+
+std::optional<Transmit> Member::poll_transmit() {
+  if (transmits_.empty()) return std::nullopt;
+  Transmit next = std::move(transmits_.front());
+  transmits_.pop_front();
+  return next;
+}
+
+std::optional<Event> Member::poll_event() {
+  if (events_.empty()) return std::nullopt;
+  Event next = std::move(events_.front());
+  events_.pop_front();
+  return next;
+}
+
+Deadline Member::next_timeout() const {
+  Deadline least;
+  if (const auto* state = std::get_if<Operational>(&state_)) {
+    earliest(least, state->pass.lost_at);
+    earliest(least, state->pass.retransmit_at);
+    earliest(least, state->hold_until);
+    earliest(least, state->wake_at);
+    earliest(least, state->presence_at);
+  } else if (const auto* gather = std::get_if<Gather>(&state_)) {
+    earliest(least, gather->join_at);
+    earliest(least, gather->consensus_at);
+    earliest(least, gather->commit_lost_at);
+  } else if (const auto* commit = std::get_if<Commit>(&state_)) {
+    earliest(least, commit->retransmit_at);
+    earliest(least, commit->lost_at);
+  } else if (const auto* recovery = std::get_if<Recovery>(&state_)) {
+    earliest(least, recovery->pass.lost_at);
+    earliest(least, recovery->pass.retransmit_at);
+    earliest(least, recovery->commit_retransmit_at);
+  }
+  return least;
+}
+
+NodeState Member::state() const {
+  constexpr NodeState kStates[] = {NodeState::operational, NodeState::gather, NodeState::commit,
+                                   NodeState::recovery, NodeState::left};
+  return kStates[state_.index()];
+}
+
+void Member::send_to(const Processor& processor, Buffer datagram) {
+  if (processor == self_) {
+    loopback_.push_back(std::move(datagram));
+  } else {
+    transmits_.push_back({mask_of(processor.node), std::move(datagram)});
+  }
+}
+
+void Member::send_to_ring(const Ring& ring, const Buffer& datagram) {
+  NodeMask to = 0;
+  for (const Processor& member : ring.members) to |= mask_of(member.node);
+  to &= ~mask_of(self_.node);
+  if (to != 0) transmits_.push_back({to, datagram});
+}
+
+void Member::send_to_configured(const Buffer& datagram) {
+  const NodeMask to = all_of(config_.nodes.size()) & ~mask_of(self_.node);
+  if (to != 0) transmits_.push_back({to, datagram});
+}
+
+NodeMask Member::mask_of(base::NodeId node) const {
+  const auto found = std::lower_bound(config_.nodes.begin(), config_.nodes.end(), node);
+  if (found == config_.nodes.end() || *found != node) return 0;
+  return NodeMask{1} << (found - config_.nodes.begin());
+}
+
+void Member::trace(TraceEvent event, const RingId& ring, Sequence sequence, std::uint32_t index,
+                   std::string_view detail) {
+  if (trace_ != nullptr) trace_->record({event, ring, sequence, index, detail});
+}
+
+void Member::check_invariants() const {
+  const auto check_ring = [](const Ring& ring) {
+    CHECK(ring.acknowledged[ring.self_index] <= ring.store.received());
+    CHECK(ring.store.discarded() <= ring.store.received());
+    CHECK(ring.store.received() <= ring.store.highest());
+    CHECK(ring.acknowledged.size() == ring.members.size());
+    CHECK((ring.obligation & ~all_of(ring.size())) == 0);
+  };
+  check_ring(*ring_);
+  CHECK(regular_.id == ring_->id && regular_.members == ring_->members);
+  CHECK(evidence_.ring == ring_->id);
+  CHECK(ring_sequence_ >= ring_->id.sequence);
+  if (const auto* state = std::get_if<Operational>(&state_)) {
+    CHECK(ring_->obligation == 0);
+    CHECK(ring_->delivered <= ring_->store.received());
+    CHECK(state->held.has_value() == state->hold_until.has_value());
+    CHECK(state->held.has_value() || state->pass.lost_at.has_value());
+  }
+  if (const auto* state = std::get_if<Recovery>(&state_)) {
+    check_ring(state->ring);
+    CHECK(state->low >= ring_->store.discarded());
+    CHECK(!state->recovered || ring_->obligation == state->deliver);
+  }
+}
+
+}  // namespace evs

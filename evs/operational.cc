@@ -1,0 +1,189 @@
+// The state Operational: the token's visits, holding it on an idle ring, and what ends the ring.
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/mutant.h"
+#include "evs/member.h"
+
+namespace evs {
+
+void Member::enter_operational(Instant now, TokenPass pass, std::optional<TokenMessage> token) {
+  Operational state;
+  state.pass = std::move(pass);
+  // A ring that has just formed looks for others at once.
+  state.presence_at = now.boot;
+  state.moved_at.assign(ring_->size(), now.boot);
+  state_ = std::move(state);
+  trace(TraceEvent::enter_operational, ring_->id);
+  visit(now, std::get<Operational>(state_), std::move(*token));
+}
+
+void Member::on_token(Instant now, base::NodeId from, TokenMessage token, Operational& state) {
+  if (!acceptable(*ring_, state.pass, from, token) || state.held) {
+    refuse_token(*ring_, state.pass, from, token);
+    return;
+  }
+  // What I released before this token came back was received by every other member since
+  // [rule 6.1].
+  if (state.pass.passed_hop != 0) {
+    evidence_.confirmed_release = state.pass.passed_at;
+    evidence_.confirmed = true;
+  }
+  evidence_.last_receipt = now;
+  accept(now, *ring_, state.pass, token);
+  const Sequence sequence = token.sequence;
+  visit(now, state, std::move(token));
+  watch_progress(now, state, sequence);
+}
+
+void Member::visit(Instant now, Operational& state, TokenMessage token) {
+  state.origin = token.origin;
+  state.wake_at.reset();
+  state.requests_seen = !token.requests.empty();
+  state.held = std::move(token);
+  state.hold_until = now.boot + config_.token_hold_max;
+  if (!may_hold(state)) {
+    release(now, state);
+    return;
+  }
+  trace(TraceEvent::token_held, ring_->id, state.pass.accepted_hop);
+  state.pass.lost_at.reset();
+  const Processor& predecessor = ring_->members[ring_->predecessor()];
+  if (predecessor != self_) {
+    send_to(predecessor, encode(TokenReceiptMessage{ring_->id, state.pass.accepted_hop}));
+  }
+}
+
+// Rule 16: nothing to do, nothing missing, and everybody has had the chance to see that.
+bool Member::may_hold(const Operational& state) const {
+  return state.held->origin == ring_->self_index && !state.woken && send_queue_.empty() &&
+         !state.requests_seen && state.idle && state.idle_sequence == state.held->sequence &&
+         ring_->stable() == state.held->sequence;
+}
+
+// The second half of a visit: number what waits, write the own entry, ask for what is missing, pass
+// on.
+void Member::release(Instant now, Operational& state) {
+  CHECK(state.held.has_value());
+  TokenMessage token = std::move(*state.held);
+  state.held.reset();
+  state.hold_until.reset();
+  state.woken = false;
+
+  const Sequence sequence_before = token.sequence;
+  const std::uint32_t allowed = allowance(*ring_, state.pass, token);
+  std::uint32_t left = allowed;
+  answer_requests(*ring_, token, left);
+  number_waiting(token, left);
+
+  const std::uint32_t sent = allowed - left;
+  token.rotation_packets -= std::min(token.rotation_packets, state.pass.packets_sent);
+  token.rotation_packets += sent;
+  state.pass.packets_sent = sent;
+
+  ring_->acknowledged[ring_->self_index] =
+      MUTANT("acknowledges_highest_seen") ? ring_->store.highest() : ring_->store.received();
+  request_missing(*ring_, token);
+  deliver_regular(*ring_, ring_->stable());
+
+  state.idle = token.requests.empty() && token.sequence == sequence_before &&
+               ring_->stable() == token.sequence && send_queue_.empty();
+  state.idle_sequence = token.sequence;
+  pass_token(now, *ring_, state.pass, std::move(token));
+  ring_->discard();
+}
+
+void Member::number_waiting(TokenMessage& token, std::uint32_t& allowance) {
+  // An exchanged packet carries a second header; every packet leaves room for it.
+  const std::size_t payload_max =
+      config_.datagram_bytes_max - kPacketHeaderBytes - kExchangeHeaderBytes;
+  while (allowance > 0 && !send_queue_.empty()) {
+    PackedPayload packed = send_queue_.pack(payload_max);
+    --allowance;
+    number_packet(*ring_, token,
+                  PacketMessage{{},
+                                0,
+                                static_cast<std::uint8_t>(ring_->self_index),
+                                packed.safe,
+                                false,
+                                std::move(packed.payload)});
+    for (std::uint32_t index = 0; index < packed.messages_ended; ++index) {
+      ++statistics_.messages_sent;
+      trace(TraceEvent::message_numbered, ring_->id, token.sequence, index);
+    }
+  }
+}
+
+void Member::on_packet(Instant, PacketMessage packet, Operational& state) {
+  if (packet.ring != ring_->id || packet.sender >= ring_->size()) return;
+  const auto inserted = ring_->store.insert(
+      packet.sequence,
+      Packet{packet.sender, packet.safe, packet.exchange, std::move(packet.payload)});
+  if (inserted != PacketStore::Insert::stored) {
+    ++statistics_.packets_duplicate;
+    return;
+  }
+  // Something happens on this ring: it is not idle, and the token will come by itself.
+  state.idle = false;
+  state.wake_at.reset();
+  deliver_regular(*ring_, ring_->stable());
+}
+
+void Member::on_wake(Instant now, const WakeMessage& wake, Operational& state) {
+  if (wake.ring != ring_->id) return;
+  state.woken = true;
+  if (state.held) release(now, state);
+}
+
+void Member::wake_holder(Instant now, Operational& state) {
+  const Processor& holder = ring_->members[state.origin];
+  if (holder == self_) return;
+  send_to(holder, encode(WakeMessage{ring_->id}));
+  state.wake_at = now.boot + config_.token_retransmit;
+}
+
+void Member::send_presence(Instant now, Operational& state) {
+  state.presence_at.reset();
+  if (ring_->self_index != 0 || ring_->size() == config_.nodes.size()) return;
+  state.presence_at = now.boot + config_.presence_interval;
+  NodeMask outside = all_of(config_.nodes.size());
+  for (const Processor& member : ring_->members) outside &= ~mask_of(member.node);
+  transmits_.push_back({outside, encode(PresenceMessage{self_, ring_->id})});
+}
+
+void Member::on_presence(Instant now, const PresenceMessage& presence, Operational&) {
+  if (ring_->contains(presence.sender)) return;
+  candidates_.merge(presence.sender, {});
+  enter_gather(now, "another ring is present");
+}
+
+void Member::on_join(Instant now, const JoinMessage& join, Operational&) {
+  const bool member = ring_->contains(join.sender);
+  if (member && stale(join)) return;
+  // Who takes me to have failed forms a ring without me; my own token will tell me.
+  for (const Candidate& candidate : join.candidates) {
+    if (candidate.failed && candidate.processor == self_) return;
+  }
+  if (join.leaving && !member) return;
+  enter_gather(now, join.leaving ? "a member leaves" : "a Join came", &join);
+}
+
+// A member whose acknowledgement stands still while the ring moves on does not receive; the others
+// name it [Totem95 section 4, hole (a)].
+void Member::watch_progress(Instant now, Operational& state, Sequence sequence) {
+  for (std::size_t i = 0; i < ring_->size(); ++i) {
+    // A visit can end the ring's membership no other way than here, so the state still stands.
+    const bool complete = ring_->acknowledged[i] >= sequence;
+    if (complete || i == ring_->self_index) {
+      state.moved_at[i] = now.boot;
+    } else if (now.boot - state.moved_at[i] > config_.fail_to_receive_timeout) {
+      ++statistics_.failures_to_receive;
+      candidates_.fail(ring_->members[i]);
+      enter_gather(now, "a member fails to receive");
+      return;
+    }
+  }
+}
+
+}  // namespace evs

@@ -1,0 +1,54 @@
+#include "evs/ring.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/mutant.h"
+
+namespace evs {
+
+// A packet may be numbered `outstanding_max` beyond what its sender knows to be stable, and a
+// receiver's own knowledge lags behind by at most as much again.
+Ring::Ring(const RingId& ring_id, std::vector<Processor> ring_members, const Processor& self,
+           std::size_t outstanding_max)
+    : id(ring_id),
+      members(std::move(ring_members)),
+      store(2 * outstanding_max),
+      acknowledged(members.size(), 0),
+      reassembly(members.size()) {
+  const auto found = std::lower_bound(members.begin(), members.end(), self);
+  CHECK(found != members.end() && *found == self);
+  self_index = static_cast<std::size_t>(found - members.begin());
+}
+
+Sequence Ring::stable() const {
+  if (MUTANT("safe_without_predecessor") && size() > 1) {
+    Sequence least = acknowledged[self_index];
+    for (std::size_t i = 0; i < size(); ++i) {
+      if (i != predecessor()) least = std::min(least, acknowledged[i]);
+    }
+    return least;
+  }
+  if (MUTANT("safe_when_received_here")) return acknowledged[self_index];
+  return *std::min_element(acknowledged.begin(), acknowledged.end());
+}
+
+void Ring::merge_acknowledged(const std::vector<Sequence>& entries) {
+  CHECK(entries.size() == acknowledged.size());
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    acknowledged[i] = std::max(acknowledged[i], entries[i]);
+  }
+}
+
+void Ring::discard() {
+  const Sequence limit =
+      MUTANT("discard_by_own_delivery") ? delivered : std::min(delivered, stable());
+  if (limit > store.discarded()) store.discard_to(limit);
+}
+
+bool Ring::contains(const Processor& processor) const {
+  return std::binary_search(members.begin(), members.end(), processor);
+}
+
+}  // namespace evs

@@ -1,0 +1,88 @@
+// The four states of a ring member, each with what has a meaning in it alone. What outlives a state
+// is in evs/member.h; the transitions are docs/protocol.md's.
+#pragma once
+
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "evs/event.h"
+#include "evs/ring.h"
+
+namespace evs {
+
+using base::Duration;
+
+// A point of time on the boot clock.
+using Deadline = std::optional<Duration>;
+
+// The token's way through one member: what it last accepted and last passed on. A retransmission is
+// the same bytes, and is never stamped again [rules 2, 6.1].
+struct TokenPass {
+  std::uint64_t accepted_hop = 0;
+  std::uint64_t passed_hop = 0;
+  Buffer passed;
+  Instant passed_at;  // Read before it was first sent.
+  Deadline retransmit_at;
+  Deadline lost_at;
+  std::uint32_t packets_sent = 0;  // At the last visit; for flow control.
+};
+
+// The ring is whole: the token turns, messages are numbered and delivered. Ended by the loss of the
+// token, by somebody who is not in the ring, by a member that fails to receive, or by leaving.
+struct Operational {
+  TokenPass pass;
+
+  // The token while it is here: during a visit, or while an idle ring rests.
+  std::optional<TokenMessage> held;
+  Deadline hold_until;
+  bool woken = false;          // Somebody has work; do not hold.
+  Deadline wake_at;            // Ask the holder again.
+  std::uint8_t origin = 0;     // Of the last token seen: who may be holding it.
+  Sequence idle_sequence = 0;  // At the last visit everything up to here was stable.
+  bool idle = false;
+  bool requests_seen = false;  // The accepted token carried requests.
+  Deadline presence_at;
+  std::vector<Duration>
+      moved_at;  // When each member's acknowledgement last moved, or was complete.
+};
+
+// Agreeing on who is there. Ended by consensus and the Commit token that follows it.
+struct Gather {
+  Deadline join_at;
+  Deadline consensus_at;
+  Deadline commit_lost_at;  // Consensus was reached; the representative should speak.
+};
+
+// The Commit token went by once: what I bring from the old ring is frozen [rule 8].
+struct Commit {
+  CommitMessage sent;  // As passed on by this member.
+  Buffer passed;
+  Deadline retransmit_at;
+  Deadline lost_at;
+};
+
+// The new ring's token turns, but it carries only what is left of the old rings. Ended by the
+// install.
+struct Recovery {
+  Ring ring;
+  TokenPass pass;
+  Buffer commit_passed;  // Sent again until the first token comes.
+  Deadline commit_retransmit_at;
+
+  std::vector<std::size_t> transitional;  // Indices in `ring` of those who come from my old ring.
+  MemberMask deliver = 0;                 // Rule 9's D, over the members of the old ring.
+  Sequence low = 0;                       // All of the transitional set hold everything up to here.
+  Sequence stable = 0;                    // The highest known-stable of the transitional set (H).
+  Sequence next_exchange = 0;   // Old packets below were rebroadcast, by me or by another.
+  std::vector<bool> exchanged;  // Old packets, from low + 1 on, that came in this attempt.
+  bool recovered = false;
+  Sequence install_sequence = 0;
+  bool install_overdue = false;  // Set by a planted bug only.
+};
+
+struct Left {};
+
+using State = std::variant<Operational, Gather, Commit, Recovery, Left>;
+
+}  // namespace evs

@@ -1,0 +1,121 @@
+// What Operational and Recovery do alike with the token of a ring [Totem95 section 4; rules 1-3].
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/mutant.h"
+#include "evs/member.h"
+
+namespace evs {
+
+// Rule 2. A token is taken once, from the predecessor, and only if it can be true: nobody
+// acknowledges what was never numbered, and nobody but me speaks for me.
+bool Member::acceptable(const Ring& ring, const TokenPass& pass, base::NodeId from,
+                        const TokenMessage& token) const {
+  if (token.ring != ring.id || token.acknowledged.size() != ring.size()) return false;
+  if (from != ring.members[ring.predecessor()].node) return false;
+  if (token.hop % ring.size() != ring.predecessor()) return false;
+  if (token.hop <= pass.accepted_hop && !MUTANT("duplicate_tokens_accepted")) return false;
+  if (token.acknowledged[ring.self_index] > ring.store.received()) return false;
+  const auto possible = [&](Sequence sequence) { return sequence <= token.sequence; };
+  return possible(ring.store.highest()) &&
+         std::all_of(token.acknowledged.begin(), token.acknowledged.end(), possible) &&
+         std::all_of(token.requests.begin(), token.requests.end(), possible);
+}
+
+void Member::accept(Instant now, Ring& ring, TokenPass& pass, const TokenMessage& token) {
+  ++statistics_.tokens_accepted;
+  pass.accepted_hop = token.hop;
+  pass.retransmit_at.reset();
+  pass.lost_at = now.boot + config_.token_timeout;
+  ring.merge_acknowledged(token.acknowledged);
+  trace(TraceEvent::token_accepted, ring.id, token.hop);
+}
+
+// The sender of a copy of the last token has not heard that it arrived.
+void Member::refuse_token(const Ring& ring, const TokenPass& pass, base::NodeId from,
+                          const TokenMessage& token) {
+  ++statistics_.tokens_refused;
+  const Processor& predecessor = ring.members[ring.predecessor()];
+  if (token.ring != ring.id || token.hop != pass.accepted_hop || predecessor == self_) return;
+  if (from == predecessor.node)
+    send_to(predecessor, encode(TokenReceiptMessage{ring.id, token.hop}));
+}
+
+void Member::on_token_receipt(Instant, base::NodeId from, const TokenReceiptMessage& receipt,
+                              TokenPass& pass, const Ring& ring) {
+  if (receipt.ring != ring.id || receipt.hop != pass.passed_hop) return;
+  if (from == ring.members[ring.successor()].node) pass.retransmit_at.reset();
+}
+
+void Member::answer_requests(const Ring& ring, TokenMessage& token, std::uint32_t& allowance) {
+  std::erase_if(token.requests, [&](Sequence sequence) {
+    const Packet* packet = ring.store.find(sequence);
+    if (packet == nullptr || allowance == 0) return false;
+    --allowance;
+    ++statistics_.packets_retransmitted;
+    send_to_ring(ring, encode(PacketMessage{ring.id, sequence, packet->sender, packet->safe,
+                                            packet->exchange, packet->payload}));
+    return true;
+  });
+}
+
+void Member::request_missing(const Ring& ring, TokenMessage& token) {
+  for (Sequence s = ring.store.received() + 1;
+       s <= token.sequence && token.requests.size() < kRequestsMax; ++s) {
+    if (ring.store.find(s) != nullptr) continue;
+    if (std::find(token.requests.begin(), token.requests.end(), s) != token.requests.end())
+      continue;
+    token.requests.push_back(s);
+    trace(TraceEvent::packet_missing, ring.id, s);
+  }
+}
+
+// Flow control [Totem95 section 4]: what this member may send now, retransmissions included.
+std::uint32_t Member::allowance(const Ring& ring, const TokenPass& pass,
+                                const TokenMessage& token) const {
+  const std::uint32_t others =
+      token.rotation_packets - std::min(token.rotation_packets, pass.packets_sent);
+  const std::uint32_t rotation =
+      config_.rotation_window - std::min(config_.rotation_window, others);
+  const std::uint64_t outstanding = token.sequence - std::min(token.sequence, ring.stable());
+  const std::uint64_t numbers =
+      config_.outstanding_max - std::min<std::uint64_t>(config_.outstanding_max, outstanding);
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>({config_.personal_window, rotation, numbers}));
+}
+
+void Member::number_packet(Ring& ring, TokenMessage& token, PacketMessage packet) {
+  packet.ring = ring.id;
+  packet.sequence = ++token.sequence;
+  token.origin = static_cast<std::uint8_t>(ring.self_index);
+  ++statistics_.packets_sent;
+  send_to_ring(ring, encode(packet));
+  // In the store from the moment it has a number, whether or not it ever leaves this machine [rule
+  // 1].
+  const auto inserted = ring.store.insert(
+      packet.sequence,
+      Packet{packet.sender, packet.safe, packet.exchange, std::move(packet.payload)});
+  CHECK(inserted == PacketStore::Insert::stored);
+}
+
+void Member::pass_token(Instant now, const Ring& ring, TokenPass& pass, TokenMessage token) {
+  token.hop = pass.accepted_hop + 1;
+  token.acknowledged = ring.acknowledged;
+  pass.passed_hop = token.hop;
+  pass.passed = encode(token);
+  pass.passed_at = now;
+  pass.lost_at = now.boot + config_.token_timeout;
+  if (ring.size() > 1) pass.retransmit_at = now.boot + config_.token_retransmit;
+  trace(TraceEvent::token_released, ring.id, token.hop);
+  send_to(ring.members[ring.successor()], pass.passed);
+}
+
+void Member::retransmit_token(Instant now, const Ring& ring, TokenPass& pass) {
+  ++statistics_.token_retransmissions;
+  if (MUTANT("release_stamped_at_retransmission")) pass.passed_at = now;
+  send_to(ring.members[ring.successor()], pass.passed);
+  pass.retransmit_at = now.boot + config_.token_retransmit;
+}
+
+}  // namespace evs
