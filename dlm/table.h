@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "dlm/lock.h"
 #include "dlm/mode.h"
+#include "dlm/store.h"
 
 namespace dlm {
 
@@ -31,10 +32,7 @@ std::string_view to_string(LoadError error);
 // every node. A snapshot that was loaded continues exactly as its original.
 class Table {
  public:
-  explicit Table(Limits limits = {});
-  Table(Table&&) noexcept;
-  Table& operator=(Table&&) noexcept;
-  ~Table();
+  explicit Table(const Limits& limits = {}) : limits_(limits) {}
 
   // Appends exactly one of granted, queued, refused for the request. A new request is granted at
   // once if nobody waits on the resource and it is compatible with every lock granted there.
@@ -54,23 +52,23 @@ class Table {
 
   // The next fencing token. Session ids, too, come from this counter, and so do places in queues:
   // tokens grow, but not by ones. An acquire draws at most once, a grant from the queue once more.
-  Token draw_token();
+  Token draw_token() { return Token{next_token_++}; }
 
   // Nothing below `base` is drawn from now on.
   void raise_token_base(std::uint64_t base);
-  std::uint64_t next_token() const;
+  std::uint64_t next_token() const { return next_token_; }
 
   // 64 bits over locks, queues and the token counter, kept up to date with every change: equal
   // tables have equal digests, by whatever way they came about.
   std::uint64_t digest() const;
 
   void serialize(base::ByteWriter& out) const;
-  static base::Result<Table, LoadError> deserialize(Bytes bytes, Limits limits = {});
+  static base::Result<Table, LoadError> deserialize(Bytes bytes, const Limits& limits = {});
 
-  std::size_t locks() const;
-  std::size_t resources() const;
-  std::size_t lockspaces() const;
-  std::size_t sessions() const;
+  std::size_t locks() const { return store_.locks().size(); }
+  std::size_t resources() const { return store_.resources().size(); }
+  std::size_t lockspaces() const { return store_.lockspaces().size(); }
+  std::size_t sessions() const { return store_.sessions().size(); }
 
   // Granted and waiting locks of a session.
   std::size_t count_of(SessionId session) const;
@@ -102,7 +100,18 @@ class Table {
                    const std::function<void(const LockView&)>& visit) const;
 
   // Bytes of memory in use.
-  std::size_t memory() const;
+  std::size_t memory() const { return store_.memory(); }
+
+ private:
+  Status admit(const Acquire& request, Slot resource, bool grantable) const;
+  void grant_waiting(Slot resource, Effects& effects);
+  void end(Slot lock, Effects& effects);
+  LockView view(const LockRecord& lock, std::size_t position) const;
+  ResourceView view(const ResourceRecord& resource) const;
+
+  Limits limits_;
+  Store store_;
+  std::uint64_t next_token_ = 1;
 };
 
 }  // namespace dlm
