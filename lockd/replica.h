@@ -5,7 +5,7 @@
 //
 // After each input to the ring the driver (1) hands over every event that Node::poll_event()
 // yields, (2) calls handle_evidence(), (3) drains poll_multicast(), poll_record_write() and
-// poll_outcome(), and asks next_timeout() again. Not thread-safe; nothing blocks; nothing calls
+// poll_effect(), and asks next_timeout() again. Not thread-safe; nothing blocks; nothing calls
 // out.
 #pragma once
 
@@ -138,7 +138,7 @@ class Replica {
   // What a local session's client may be told now, in the order of application. Tell it at once: it
   // was allowed at the last handle_evidence(), whose lease must still be live at the send:
   // lease_left(now).
-  std::optional<Outcome> poll_outcome();
+  std::optional<Effect> poll_effect();
 
   // When handle_timeout() is wanted, on the boot clock; none if nothing is awaited.
   std::optional<base::Duration> next_timeout() const;
@@ -151,14 +151,21 @@ class Replica {
   // How long until E; zero if it has passed.
   base::Duration lease_left(Instant now) const;
 
-  // The table, if this node holds one of an active epoch and its ring still stands; null otherwise.
-  // What it shows may be told if the lease is live. Borrowed until the next input.
+  // The same for a client of this session: zero as well if the table does not show it attached to
+  // this processor with this generation [rule 6.6]. This is what replies and keep-alives carry.
+  base::Duration lease_left(Instant now, SessionId session, Generation generation) const;
+
+  // The table, if this node holds it in an active epoch whose ring still stands; null otherwise.
+  // What it shows may be told while the lease is live. Borrowed until the next input.
   const State* table() const;
 
-  // Grows whenever table() begins to be a different one, by activation or snapshot: the sessions
-  // part then looks up each of its sessions again: those not attached to (self, incarnation) with
-  // their generation are lost or must RESUME, and what the table shows attached to it without a
-  // client gets DETACHED ("no ghost sessions").
+  // Grows whenever table() begins to be a different one: with each activation that gives this node
+  // a table, and when a snapshot has been loaded. Effects that were not told yet may have been
+  // discarded, so the sessions part then looks up each of its sessions: one that is not attached
+  // here with its generation is lost or must RESUME; a lock whose client still waits may meanwhile
+  // be held [find_lock]; and what the table shows attached here but has no client gets DETACHED
+  // ("no ghost sessions", rule 8). Commands that were submitted and whose effect has not been told
+  // are sent again by the replica itself, so an effect can come twice.
   std::uint64_t table_version() const;
 
   ReplicaStatus status(Instant now) const;

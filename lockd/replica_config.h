@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "lockd/record.h"
+#include "lockd/state.h"
 
 namespace lockd {
 
@@ -31,6 +32,9 @@ struct ReplicaConfig {
 
   // Every configured node, self included, sorted by id and without repetition.
   std::vector<ReplicaNode> nodes;
+
+  // Part of the replicated behaviour: must be the same on every node.
+  StateLimits state_limits;
 
   // L: a client may rely on its locks this long after a token's release that every member has heard
   // since.
@@ -70,11 +74,18 @@ struct ReplicaConfig {
   // Outcomes for local sessions held until they may be told. Above it submit() answers try_again.
   std::size_t held_outcomes_max = 16384;
 
+  // Witnesses of an orphan order its EXPIRE one after another, this far apart, so that usually one
+  // does.
+  Duration expire_stagger = std::chrono::milliseconds(20);
+
   // The first thing wrong with these values, naming the field; or nothing.
   base::Result<void, std::string> validate() const;
 
   std::uint32_t votes_of(base::NodeId node) const;  // 0 for a stranger.
   std::uint32_t majority() const;                   // Votes that are more than half of all.
+
+  // A number that is equal on nodes whose clusters, nodes, votes and state limits are.
+  std::uint64_t fingerprint() const;
 
   // W for leases of this length: lease (1 + rho) / (1 - rho), rounded up [docs/safety.md, the
   // inequality].
