@@ -172,4 +172,8 @@ void encode(const Command& command, base::Buffer& out);
 // The command that is exactly these bytes, or nothing if they are none.
 std::optional<Command> decode_command(base::Bytes bytes);
 
+// The 16 bytes of either, for other codecs that carry them.
+Secret secret_of(base::ByteReader& in);
+Instance instance_of(base::ByteReader& in);
+
 }  // namespace lockd

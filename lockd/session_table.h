@@ -22,22 +22,25 @@ namespace lockd {
 
 // What becomes of a request. Those from `no_such_lock` on are refusals that changed nothing.
 enum class Status : std::uint8_t {
-  granted = 0,  // With token and mode.
-  queued,       // Waits; told again when granted. Also the answer to a repeated request that still
-                // waits.
-  busy,         // A try that can not be granted now, also while the table is cold.
+  granted,  // With token and mode.
+  queued,  // Waits; told again when granted. Its cached reply becomes `granted` or `cancelled` with
+           // it.
+  busy,    // A try that can not be granted now, also while the table is cold.
   released,
   cancelled,
   no_such_lock,       // The session has no lock of this name.
-  wrong_token,        // It has, but not granted with this token.
+  wrong_token,        // It has, but granted with another token.
+  still_waiting,      // A RELEASE of a request that waits: CANCEL it.
   already_granted,    // A CANCEL that came too late, with token and mode.
   too_many_locks,     // Of this session, or of the table.
-  too_many_requests,  // Unanswered ones; may be sent again when earlier ones are acknowledged.
+  too_many_requests,  // Without an acknowledgement; send it again when earlier ones are
+                      // acknowledged.
   already_answered,   // At or below the acknowledged mark.
   stale_generation,   // The session has been attached anew since.
-  not_attached,       // Orphaned or elsewhere: RESUME first, then send again.
+  not_attached,       // Orphaned: RESUME first, then send it again.
   session_lost,       // Ended or never known; for ever.
 };
+constexpr Status kLastStatus = Status::session_lost;
 
 // The outcome of a request, kept until it is acknowledged.
 struct Reply {
@@ -99,6 +102,81 @@ struct Session {
 
   // What is remembered of a request, if it is.
   const Reply* reply(RequestId request) const;
+};
+
+struct SessionLimits {
+  std::size_t sessions_max = 16384;
+  std::size_t sessions_per_user_max =
+      256;                         // Of one uid at one node: uids of machines are unrelated.
+  std::size_t daemons_max = 1024;  // Nodes that ever opened a session.
+
+  // How far the number of a request may be above the acknowledged mark.
+  std::uint64_t unacknowledged_max = 128;
+};
+
+class SessionTable {
+ public:
+  explicit SessionTable(const SessionLimits& limits) : limits_(limits) {}
+
+  const Session* find(SessionId id) const;
+  const Session* find_opened(const Processor& by, OpenNumber number) const;
+  OpenNumber highest_open(const Processor& by) const;
+
+  // In the order of ids.
+  const std::map<SessionId, Session>& sessions() const { return sessions_; }
+  const std::set<SessionId>& orphans() const { return orphans_; }
+  const std::set<SessionId>& dead() const { return dead_; }
+
+  // Whether one more session of this user fits in.
+  bool has_room(base::NodeId node, std::uint32_t uid) const;
+
+  // Notes the number of an OPEN. False if there are too many daemons to note one of another.
+  bool count_open(const Processor& by, OpenNumber number);
+
+  // Changes. The sessions named must be known, and not dead except for remove(): CHECK.
+  void add(Session session);
+  void attach(SessionId id, const Processor& at, Generation generation);
+  void orphan(SessionId id, const RingId& ring);
+  void kill(SessionId id);
+  void remove(SessionId id);
+
+  // Raises the acknowledged mark and forgets the replies up to it.
+  void acknowledge(SessionId id, RequestId up_to);
+
+  // Keeps a reply, in place of one to the same request.
+  void remember(SessionId id, const Reply& reply);
+
+  // Equal tables have equal digests, by whatever way they came about.
+  std::uint64_t digest() const { return digest_; }
+
+  void serialize(base::ByteWriter& out) const;
+
+  // Reads what serialize() wrote; fails `in` if it is none, or over the limits, or contradicts
+  // itself.
+  static SessionTable deserialize(base::ByteReader& in, const SessionLimits& limits);
+
+ private:
+  struct Daemon {
+    base::Incarnation incarnation{};
+    OpenNumber highest{};
+  };
+
+  // Lets `change` have the session, and sees to the digest and to the indices.
+  template <typename Change>
+  void edit(SessionId id, Change change);
+
+  void enter(const Session& session);
+  void withdraw(const Session& session);
+
+  SessionLimits limits_;
+  std::map<SessionId, Session> sessions_;
+  std::map<base::NodeId, Daemon> daemons_;
+  std::uint64_t digest_ = 0;
+
+  // Indices, rebuilt from the above.
+  std::set<SessionId> orphans_;
+  std::set<SessionId> dead_;
+  std::map<std::pair<base::NodeId, std::uint32_t>, std::size_t> per_user_;
 };
 
 }  // namespace lockd

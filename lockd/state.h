@@ -124,13 +124,11 @@ struct Departure {
 
 // Part of what all replicas must agree upon: not configuration. Tests use smaller ones.
 struct StateLimits {
-  std::size_t sessions_max = 16384;
-  std::size_t sessions_per_user_max = 256;  // Of one uid at one node.
-  std::uint64_t unacknowledged_max =
-      128;                       // How far a request's number may be above the acknowledged mark.
-  std::size_t purge_step = 512;  // Effects on locks, about, of one PURGE.
-  std::size_t cold_requests_max = 65536;  // That may wait for the end of a cold start.
+  SessionLimits sessions;
   dlm::Limits locks;
+
+  // About how many effects on locks one command may have by freeing those of an ended session.
+  std::size_t purge_step = 512;
 };
 
 struct StateCounts {
@@ -162,16 +160,17 @@ class State {
 
   // At an ACTIVATE with a donor: no token below `base` is drawn any more, and the longest lease
   // ever promised is at least that.
-  void raise_token_base(std::uint64_t base);
+  void raise_token_base(std::uint64_t base) { locks_.raise_token_base(base); }
   void raise_longest_lease(base::Duration at_least);
 
-  const Session* find(SessionId id) const;
+  // May be dead.
+  const Session* find(SessionId id) const { return sessions_.find(id); }
 
-  // The session that this OPEN made; none if it made none, or its session is gone.
+  // The session that this OPEN made; none if it made none, or its session has ended.
   const Session* find_opened(const Processor& by, OpenNumber number) const;
 
   // The highest OPEN of this daemon that was applied, whatever its outcome; 0 if none was.
-  OpenNumber highest_open(const Processor& by) const;
+  OpenNumber highest_open(const Processor& by) const { return sessions_.highest_open(by); }
 
   // Sorted by id.
   std::vector<SessionId> attached_to(const Processor& at) const;
@@ -184,10 +183,15 @@ class State {
 
   // One lock of a session, granted or waiting, or at most `most` of them, waiting ones first. The
   // names are borrowed until the next change.
-  std::optional<dlm::LockView> find_lock(SessionId session, RequestId request) const;
-  std::vector<dlm::LockView> locks_of(SessionId session, std::size_t most) const;
+  std::optional<dlm::LockView> find_lock(SessionId session, RequestId request) const {
+    return locks_.find({session, request});
+  }
+  std::vector<dlm::LockView> locks_of(SessionId session, std::size_t most) const {
+    return locks_.locks_of(session, most);
+  }
 
-  // True while dead sessions have something left to free: somebody should order PURGE [rule 7.B8].
+  // True while there is something left to free: somebody must order PURGE, again and again, also on
+  // an idle ring [rule 7.B8].
   bool purge_pending() const;
 
   // The ring that made the table cold, while it is.
@@ -195,12 +199,12 @@ class State {
 
   base::Duration longest_lease() const { return longest_lease_; }
 
-  // The next fencing token: what an EXCHANGE reports of a donor's counter.
+  // No token below it is drawn any more: what an EXCHANGE reports of a donor's counter.
   std::uint64_t next_token() const { return locks_.next_token(); }
   StateCounts counts() const;
 
-  // For reading resources and queues. Requests that wait for the end of a cold start are not in it
-  // yet.
+  // For reading resources and queues. While the table is cold, and until PURGE has ended it,
+  // session 0 is shown to hold what was asked for: that is nobody.
   const dlm::Table& locks() const { return locks_; }
 
   // Equal states have equal digests; kept up to date, so it costs nothing to ask.
@@ -212,9 +216,63 @@ class State {
   static std::optional<State> deserialize(base::Bytes bytes, const StateLimits& limits = {});
 
  private:
+  // The command that is being applied.
+  struct Step {
+    Processor origin;
+    RingId ring;
+    Effects& effects;
+  };
+
+  void on(const Step& step, const Open& open);
+  void on(const Step& step, const Resume& resume);
+  void on(const Step& step, const Detached& detached);
+  void on(const Step& step, const Close& close);
+  void on(const Step& step, const Acquire& acquire);
+  void on(const Step& step, const Release& release);
+  void on(const Step& step, const Cancel& cancel);
+  void on(const Step& step, const Expire& expire);
+  void on(const Step& step, const Purge& purge);
+  void on(const Step& step, const ColdEnd& end);
+
+  Opened open_session(const Step& step, const Open& open);
+  Resumed::Outcome resume_session(const Step& step, const Resume& resume);
+  void end_session(const Session& session, SessionEnded::Reason reason, const Step& step);
+
+  // The session, unless it is dead or has another generation.
+  const Session* living(SessionId id, Generation generation) const;
+
+  // True if the request is to be executed now; otherwise it has been answered.
+  bool admit(const Step& step, const Request& request);
+  std::optional<Reply> reply_instead(const Step& step, const Request& request);
+
+  // The first of changes_ is the outcome of the request: remembers and tells it, and settles the
+  // rest.
+  void answer(const Step& step, const Request& request);
+
+  // Lets a remembered `queued` say what has become of it since.
+  void correct(SessionId id, const Reply& reply);
+
+  // Tells the grants among changes_ from `first` on. What a dead session is granted goes on to the
+  // next in the queue at once.
+  void settle(std::size_t first, Effects& effects);
+
+  // Frees locks of an ended session, which is forgotten with the last, or those that nobody holds.
+  // The number of changes, at least 1.
+  std::size_t free_some(SessionId id, std::size_t budget, Effects& effects);
+
+  dlm::Status hold_for_nobody(const dlm::ResourceName& name);
+
+  // For a snapshot: no lock without its session, no session from the future.
+  bool consistent() const;
+
+  StateLimits limits_;
   dlm::Table locks_;
+  SessionTable sessions_;
   std::optional<RingId> cold_;
   base::Duration longest_lease_{0};
+
+  // What the current command has changed in the lock table.
+  dlm::Effects changes_;
 };
 
 }  // namespace lockd

@@ -1,0 +1,210 @@
+#include "lockd/command.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "base/check.h"
+
+namespace lockd {
+namespace {
+
+// The kind of a command on the wire: its place in Command::Body, from 1.
+enum class Kind : std::uint8_t {
+  open = 1,
+  resume,
+  detached,
+  close,
+  acquire,
+  release,
+  cancel,
+  expire,
+  purge,
+  cold_end,
+};
+
+void put(base::ByteWriter& out, SessionId session, Generation generation) {
+  out.u64(base::value(session));
+  out.u64(base::value(generation));
+}
+
+void put(base::ByteWriter& out, const Request& request) {
+  put(out, request.session, request.generation);
+  out.u64(base::value(request.id));
+  out.u64(base::value(request.acknowledged));
+}
+
+void put(base::ByteWriter& out, std::string_view name, std::size_t least, std::size_t most) {
+  CHECK(name.size() >= least && name.size() <= most);
+  out.u8(static_cast<std::uint8_t>(name.size()));
+  out.bytes(base::bytes_of(name));
+}
+
+struct Writer {
+  base::ByteWriter& out;
+
+  void kind(Kind k) const { out.u8(static_cast<std::uint8_t>(k)); }
+
+  void operator()(const Open& open) const {
+    kind(Kind::open);
+    out.u64(base::value(open.number));
+    out.bytes(open.secret.bits);
+    out.bytes(open.instance.bits);
+    out.u32(open.uid);
+    out.u32(open.pid);
+    put(out, open.program, 0, kProgramBytesMax);
+  }
+
+  void operator()(const Resume& resume) const {
+    kind(Kind::resume);
+    put(out, resume.session, resume.generation);
+    out.bytes(resume.secret.bits);
+    out.bytes(resume.instance.bits);
+  }
+
+  void operator()(const Detached& detached) const {
+    kind(Kind::detached);
+    put(out, detached.session, detached.generation);
+  }
+
+  void operator()(const Close& close) const {
+    kind(Kind::close);
+    put(out, close.session, close.generation);
+  }
+
+  void operator()(const Acquire& acquire) const {
+    kind(Kind::acquire);
+    put(out, acquire.request);
+    out.u8(static_cast<std::uint8_t>(acquire.mode));
+    out.u8(acquire.try_only ? 1 : 0);
+    put(out, acquire.lockspace, 1, dlm::kMaxLockspaceName);
+    put(out, acquire.resource, 1, dlm::kMaxResourceName);
+  }
+
+  void operator()(const Release& release) const {
+    kind(Kind::release);
+    put(out, release.request);
+    out.u64(base::value(release.lock));
+    out.u64(base::value(release.token));
+  }
+
+  void operator()(const Cancel& cancel) const {
+    kind(Kind::cancel);
+    put(out, cancel.request);
+    out.u64(base::value(cancel.lock));
+  }
+
+  void operator()(const Expire& expire) const {
+    kind(Kind::expire);
+    put(out, expire.mark.session, expire.mark.generation);
+    out.ring(expire.mark.ring);
+  }
+
+  void operator()(const Purge&) const { kind(Kind::purge); }
+
+  void operator()(const ColdEnd& end) const {
+    kind(Kind::cold_end);
+    out.ring(end.cold);
+  }
+};
+
+template <typename Bits>
+Bits bits_of(base::ByteReader& in) {
+  Bits value;
+  base::Bytes taken = in.bytes(value.bits.size());
+  std::copy(taken.begin(), taken.end(), value.bits.begin());
+  return value;
+}
+
+std::string name_of(base::ByteReader& in, std::size_t least, std::size_t most) {
+  std::uint32_t size = in.count8(static_cast<std::uint32_t>(most));
+  if (size < least) in.fail();
+  return base::text_of(in.bytes(size));
+}
+
+dlm::Mode mode_of(base::ByteReader& in) {
+  std::optional<dlm::Mode> mode = dlm::mode_of(in.u8());
+  if (!mode) in.fail();
+  return mode.value_or(dlm::Mode::nl);
+}
+
+bool flag_of(base::ByteReader& in) {
+  return in.count8(1) == 1;
+}
+
+// Fields are read in the order in which they are named here: braces promise it.
+Request request_of(base::ByteReader& in) {
+  return {SessionId{in.u64()}, Generation{in.u64()}, RequestId{in.u64()}, RequestId{in.u64()}};
+}
+
+Open open_of(base::ByteReader& in) {
+  return {OpenNumber{in.u64()},
+          secret_of(in),
+          instance_of(in),
+          in.u32(),
+          in.u32(),
+          name_of(in, 0, kProgramBytesMax)};
+}
+
+Acquire acquire_of(base::ByteReader& in) {
+  Acquire acquire;
+  acquire.request = request_of(in);
+  acquire.mode = mode_of(in);
+  acquire.try_only = flag_of(in);
+  acquire.lockspace = name_of(in, 1, dlm::kMaxLockspaceName);
+  acquire.resource = name_of(in, 1, dlm::kMaxResourceName);
+  return acquire;
+}
+
+Command::Body body_of(base::ByteReader& in) {
+  switch (static_cast<Kind>(in.u8())) {
+    case Kind::open:
+      return open_of(in);
+    case Kind::resume:
+      return Resume{SessionId{in.u64()}, Generation{in.u64()}, secret_of(in), instance_of(in)};
+    case Kind::detached:
+      return Detached{SessionId{in.u64()}, Generation{in.u64()}};
+    case Kind::close:
+      return Close{SessionId{in.u64()}, Generation{in.u64()}};
+    case Kind::acquire:
+      return acquire_of(in);
+    case Kind::release:
+      return Release{request_of(in), RequestId{in.u64()}, Token{in.u64()}};
+    case Kind::cancel:
+      return Cancel{request_of(in), RequestId{in.u64()}};
+    case Kind::expire:
+      return Expire{{SessionId{in.u64()}, Generation{in.u64()}, in.ring()}};
+    case Kind::purge:
+      return Purge{};
+    case Kind::cold_end:
+      return ColdEnd{in.ring()};
+  }
+  in.fail();
+  return Purge{};
+}
+
+}  // namespace
+
+Secret secret_of(base::ByteReader& in) {
+  return bits_of<Secret>(in);
+}
+Instance instance_of(base::ByteReader& in) {
+  return bits_of<Instance>(in);
+}
+
+void encode(const Command& command, base::Buffer& out) {
+  base::ByteWriter writer(out);
+  writer.ring(command.ring);
+  std::visit(Writer{writer}, command.body);
+}
+
+std::optional<Command> decode_command(base::Bytes bytes) {
+  base::ByteReader in(bytes);
+  Command command;
+  command.ring = in.ring();
+  command.body = body_of(in);
+  if (!in.finish()) return std::nullopt;
+  return command;
+}
+
+}  // namespace lockd

@@ -1,0 +1,416 @@
+#include "lockd/state.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "base/check.h"
+#include "base/mutant.h"
+#include "dlm/hash.h"
+
+namespace lockd {
+namespace {
+
+// While the table is cold, each resource that is asked for is held exclusively by nobody, so that
+// the requests queue as ever. Session ids come from the token counter, which begins above 0.
+constexpr SessionId kNobody{0};
+
+constexpr Generation kFirstGeneration{1};
+
+constexpr std::uint8_t kImageVersion = 1;
+
+// A snapshot that claims more is none.
+constexpr std::uint64_t kLongestLeaseMax = std::chrono::nanoseconds(std::chrono::hours(24)).count();
+
+dlm::ResourceName name_of(const Acquire& acquire) {
+  return {base::bytes_of(acquire.lockspace), base::bytes_of(acquire.resource)};
+}
+
+// Whether an EXPIRE of this mark speaks of the session as it is now [rules 6.21, 8.C3].
+bool hits(const Mark& mark, const Session& session) {
+  if (MUTANT("state_expire_without_mark")) return !session.dead();
+  if (MUTANT("state_mark_by_ring_alone")) {
+    return session.orphaned() && session.mark()->ring == mark.ring;
+  }
+  return session.mark() == mark;
+}
+
+Status status_of(dlm::Status refusal) {
+  switch (refusal) {
+    case dlm::Status::would_block:
+      return Status::busy;
+    case dlm::Status::too_many_locks:
+    case dlm::Status::session_full:
+    case dlm::Status::too_many_resources:
+    case dlm::Status::too_many_lockspaces:
+      return Status::too_many_locks;
+    case dlm::Status::unknown_lock:
+      return Status::no_such_lock;
+    case dlm::Status::wrong_token:
+      return Status::wrong_token;
+    case dlm::Status::not_granted:
+      return Status::still_waiting;
+    case dlm::Status::already_granted:
+      return Status::already_granted;
+    case dlm::Status::duplicate:
+      return Status::already_answered;
+    case dlm::Status::ok:
+    case dlm::Status::bad_name:  // The codec lets no bad name pass.
+      break;
+  }
+  CHECK(false);
+}
+
+Status status_of(const dlm::Effect& change) {
+  switch (change.kind) {
+    case dlm::Effect::Kind::granted:
+      return Status::granted;
+    case dlm::Effect::Kind::queued:
+      return Status::queued;
+    case dlm::Effect::Kind::released:
+      return Status::released;
+    case dlm::Effect::Kind::cancelled:
+      return Status::cancelled;
+    case dlm::Effect::Kind::refused:
+      return status_of(change.status);
+  }
+  CHECK(false);
+}
+
+}  // namespace
+
+State::State(const StateLimits& limits)
+    : limits_(limits), locks_(limits.locks), sessions_(limits.sessions) {}
+
+void State::apply(Processor origin, const Command& command, Effects& effects) {
+  const Step step{origin, command.ring, effects};
+  std::visit([&](const auto& body) { on(step, body); }, command.body);
+}
+
+void State::apply_departures(std::span<const Departure> departures, Effects& effects) {
+  if (MUTANT("state_cold_flag_not_replicated")) cold_.reset();
+  for (const Departure& departure : departures) {
+    for (SessionId id : attached_to(departure.processor)) {
+      sessions_.orphan(id, departure.ring);
+      effects.push_back(BecameOrphan{departure.processor, *sessions_.find(id)->mark()});
+    }
+  }
+}
+
+void State::start_cold(RingId ring, std::uint64_t token_base, base::Duration longest_lease) {
+  *this = State(limits_);
+  cold_ = ring;
+  raise_token_base(token_base);
+  raise_longest_lease(longest_lease);
+}
+
+void State::raise_longest_lease(base::Duration at_least) {
+  longest_lease_ = std::max(longest_lease_, at_least);
+}
+
+void State::on(const Step& step, const Open& open) {
+  step.effects.push_back(open_session(step, open));
+}
+
+Opened State::open_session(const Step& step, const Open& open) {
+  Opened opened{step.origin, open.number, Opened::Outcome::number_used, {}, {}};
+  if (open.number <= sessions_.highest_open(step.origin) && !MUTANT("state_open_revives")) {
+    const Session* made = find_opened(step.origin, open.number);
+    if (made && made->attached() && made->generation == kFirstGeneration) {
+      opened.outcome = Opened::Outcome::opened;
+      opened.session = made->id;
+      opened.generation = made->generation;
+    }
+    return opened;
+  }
+  opened.outcome = Opened::Outcome::too_many_sessions;
+  if (!sessions_.count_open(step.origin, open.number)) return opened;
+  if (!sessions_.has_room(step.origin.node, open.uid)) return opened;
+
+  Session session;
+  session.id = SessionId{base::value(locks_.draw_token())};
+  session.secret = open.secret;
+  session.instance = open.instance;
+  session.at = step.origin;
+  session.generation = kFirstGeneration;
+  session.opened_by = step.origin;
+  session.number = open.number;
+  session.uid = open.uid;
+  session.pid = open.pid;
+  session.program = open.program;
+  opened.outcome = Opened::Outcome::opened;
+  opened.session = session.id;
+  opened.generation = session.generation;
+  sessions_.add(std::move(session));
+  return opened;
+}
+
+void State::on(const Step& step, const Resume& resume) {
+  Resumed::Outcome outcome = resume_session(step, resume);
+  step.effects.push_back(Resumed{step.origin, resume.session, resume.generation, outcome});
+}
+
+Resumed::Outcome State::resume_session(const Step& step, const Resume& resume) {
+  const Session* session = sessions_.find(resume.session);
+  if (!session || session->dead()) return Resumed::Outcome::lost;
+  if (resume.secret != session->secret) return Resumed::Outcome::wrong_secret;
+  if (resume.instance != session->instance && !MUTANT("state_resume_without_proof")) {
+    return Resumed::Outcome::another_process;
+  }
+  if (resume.generation <= session->generation) {
+    bool again = resume.generation == session->generation && session->attached() &&
+                 session->at == step.origin;
+    return again ? Resumed::Outcome::resumed : Resumed::Outcome::overtaken;
+  }
+  if (session->attached()) {
+    step.effects.push_back(Superseded{session->at, session->id, session->generation});
+  }
+  Generation generation =
+      MUTANT("state_resume_keeps_generation") ? session->generation : resume.generation;
+  sessions_.attach(session->id, step.origin, generation);
+  return Resumed::Outcome::resumed;
+}
+
+void State::on(const Step& step, const Detached& detached) {
+  const Session* session = living(detached.session, detached.generation);
+  if (!session || !session->attached() || session->at != step.origin) return;
+  sessions_.orphan(session->id, step.ring);
+  step.effects.push_back(BecameOrphan{session->at, *session->mark()});
+  if (MUTANT("state_detached_frees_at_once")) on(step, Expire{*session->mark()});
+}
+
+void State::on(const Step& step, const Close& close) {
+  const Session* known = sessions_.find(close.session);
+  if (!known || known->dead()) {
+    step.effects.push_back(
+        SessionEnded{step.origin, close.session, close.generation, SessionEnded::Reason::closed});
+    return;
+  }
+  const Session* session = living(close.session, close.generation);
+  if (!session || session->at != step.origin) return;
+  end_session(*session, SessionEnded::Reason::closed, step);
+  free_some(close.session, limits_.purge_step, step.effects);
+}
+
+void State::on(const Step& step, const Expire& expire) {
+  const Session* session = sessions_.find(expire.mark.session);
+  if (!session || !hits(expire.mark, *session)) return;
+  end_session(*session, SessionEnded::Reason::expired, step);
+}
+
+void State::end_session(const Session& session, SessionEnded::Reason reason, const Step& step) {
+  step.effects.push_back(SessionEnded{session.at, session.id, session.generation, reason});
+  sessions_.kill(session.id);
+}
+
+void State::on(const Step& step, const Acquire& acquire) {
+  if (!admit(step, acquire.request)) return;
+  const dlm::LockName lock{acquire.request.session, acquire.request.id};
+  const dlm::ResourceName name = name_of(acquire);
+  if (cold_ && !locks_.find(name)) {
+    const dlm::Status held = acquire.try_only ? dlm::Status::would_block : hold_for_nobody(name);
+    if (held != dlm::Status::ok) {
+      changes_.push_back({dlm::Effect::Kind::refused, held, acquire.mode, lock, {}});
+      return answer(step, acquire.request);
+    }
+  }
+  locks_.acquire({lock, name, acquire.mode, acquire.try_only}, changes_);
+  answer(step, acquire.request);
+}
+
+void State::on(const Step& step, const Release& release) {
+  if (!admit(step, release.request)) return;
+  locks_.release({release.request.session, release.lock}, release.token, changes_);
+  answer(step, release.request);
+}
+
+void State::on(const Step& step, const Cancel& cancel) {
+  if (!admit(step, cancel.request)) return;
+  locks_.cancel({cancel.request.session, cancel.lock}, changes_);
+  dlm::Effect& outcome = changes_.front();
+  if (outcome.kind == dlm::Effect::Kind::cancelled) {
+    correct(cancel.request.session, {cancel.lock, Status::cancelled, outcome.mode, {}});
+  } else if (outcome.status == dlm::Status::already_granted) {
+    const std::optional<dlm::LockView> held = find_lock(cancel.request.session, cancel.lock);
+    outcome.mode = held->mode;
+    outcome.token = held->token;
+  }
+  answer(step, cancel.request);
+}
+
+void State::on(const Step& step, const Purge&) {
+  std::size_t budget = limits_.purge_step;
+  while (budget > 0 && purge_pending()) {
+    const SessionId next = sessions_.dead().empty() ? kNobody : *sessions_.dead().begin();
+    budget -= std::min(budget, free_some(next, budget, step.effects));
+  }
+}
+
+void State::on(const Step& step, const ColdEnd& end) {
+  if (cold_ != end.cold) return;
+  cold_.reset();
+  free_some(kNobody, limits_.purge_step, step.effects);
+}
+
+const Session* State::living(SessionId id, Generation generation) const {
+  const Session* session = sessions_.find(id);
+  return session && !session->dead() && session->generation == generation ? session : nullptr;
+}
+
+bool State::admit(const Step& step, const Request& request) {
+  std::optional<Reply> instead = reply_instead(step, request);
+  if (!instead) return true;
+  step.effects.push_back(Replied{step.origin, request.session, request.generation, *instead});
+  return false;
+}
+
+std::optional<Reply> State::reply_instead(const Step& step, const Request& request) {
+  const auto refusal = [&](Status status) { return Reply{request.id, status, {}, {}}; };
+  const Session* session = sessions_.find(request.session);
+  if (!session || session->dead()) return refusal(Status::session_lost);
+  if (!MUTANT("state_old_generation_accepted")) {
+    if (request.generation != session->generation) return refusal(Status::stale_generation);
+    if (!session->attached() || session->at != step.origin) return refusal(Status::not_attached);
+  }
+  sessions_.acknowledge(session->id, request.acknowledged);
+  if (request.id <= session->acknowledged && !MUTANT("state_acknowledged_executed")) {
+    return refusal(Status::already_answered);
+  }
+  const Reply* known = session->reply(request.id);
+  if (known && !MUTANT("state_retry_executed_again")) return *known;
+  const std::uint64_t ahead = base::value(request.id) - base::value(session->acknowledged);
+  if (ahead > limits_.sessions.unacknowledged_max) return refusal(Status::too_many_requests);
+  return std::nullopt;
+}
+
+void State::answer(const Step& step, const Request& request) {
+  const dlm::Effect& outcome = changes_.front();
+  const Reply reply{request.id, status_of(outcome), outcome.mode, outcome.token};
+  sessions_.remember(request.session, reply);
+  step.effects.push_back(Replied{step.origin, request.session, request.generation, reply});
+  settle(1, step.effects);
+}
+
+void State::correct(SessionId id, const Reply& reply) {
+  const Session* session = sessions_.find(id);
+  if (session && session->reply(reply.request)) sessions_.remember(id, reply);
+}
+
+void State::settle(std::size_t first, Effects& effects) {
+  for (std::size_t i = first; i < changes_.size(); ++i) {
+    const dlm::Effect change = changes_[i];
+    const Session* session = sessions_.find(change.lock.session);
+    if (change.kind != dlm::Effect::Kind::granted || !session) continue;
+    if (session->dead() && !MUTANT("state_purge_forgets_waiter")) {
+      locks_.release(change.lock, change.token, changes_);
+      continue;
+    }
+    correct(session->id, {change.lock.acquired_by, Status::granted, change.mode, change.token});
+    effects.push_back(Granted{session->at, session->id, session->generation,
+                              change.lock.acquired_by, change.mode, change.token});
+  }
+  changes_.clear();
+}
+
+std::size_t State::free_some(SessionId id, std::size_t budget, Effects& effects) {
+  const bool all = locks_.release_some(id, budget, changes_);
+  const std::size_t used = changes_.size();
+  settle(0, effects);
+  if (all && id != kNobody) sessions_.remove(id);
+  return std::max<std::size_t>(used, 1);
+}
+
+dlm::Status State::hold_for_nobody(const dlm::ResourceName& name) {
+  const RequestId unique{base::value(locks_.draw_token())};
+  locks_.acquire({{kNobody, unique}, name, dlm::Mode::ex, true}, changes_);
+  const dlm::Status status = changes_.front().status;
+  changes_.clear();
+  return status;
+}
+
+const Session* State::find_opened(const Processor& by, OpenNumber number) const {
+  const Session* session = sessions_.find_opened(by, number);
+  return session && !session->dead() ? session : nullptr;
+}
+
+std::vector<SessionId> State::attached_to(const Processor& at) const {
+  std::vector<SessionId> found;
+  for (const auto& [id, session] : sessions_.sessions()) {
+    if (session.attached() && session.at == at) found.push_back(id);
+  }
+  return found;
+}
+
+std::vector<Mark> State::orphans() const {
+  std::vector<Mark> marks;
+  for (SessionId id : sessions_.orphans()) marks.push_back(*sessions_.find(id)->mark());
+  return marks;
+}
+
+bool State::waits(const Mark& mark) const {
+  const Session* session = sessions_.find(mark.session);
+  return session && session->mark() == mark;
+}
+
+bool State::purge_pending() const {
+  return !sessions_.dead().empty() || (!cold_ && locks_.count_of(kNobody) > 0);
+}
+
+StateCounts State::counts() const {
+  StateCounts counts;
+  counts.sessions = sessions_.sessions().size();
+  counts.orphans = sessions_.orphans().size();
+  counts.dead = sessions_.dead().size();
+  counts.resources = locks_.resources();
+  counts.locks = locks_.locks() - locks_.count_of(kNobody);
+  return counts;
+}
+
+std::uint64_t State::digest() const {
+  std::uint64_t digest = dlm::mix(locks_.digest(), sessions_.digest());
+  digest = dlm::mix(digest, static_cast<std::uint64_t>(longest_lease_.count()));
+  if (!cold_) return digest;
+  digest = dlm::mix(digest, cold_->sequence);
+  digest = dlm::mix(digest, base::value(cold_->representative));
+  return dlm::mix(digest, cold_->nonce);
+}
+
+void State::serialize(base::Buffer& out) const {
+  base::ByteWriter writer(out);
+  writer.u8(kImageVersion);
+  writer.u64(static_cast<std::uint64_t>(longest_lease_.count()));
+  const std::optional<RingId> cold =
+      MUTANT("state_cold_flag_not_replicated") ? std::nullopt : cold_;
+  writer.u8(cold ? 1 : 0);
+  if (cold) writer.ring(*cold);
+  sessions_.serialize(writer);
+  locks_.serialize(writer);
+}
+
+std::optional<State> State::deserialize(base::Bytes bytes, const StateLimits& limits) {
+  base::ByteReader in(bytes);
+  State state(limits);
+  if (in.u8() != kImageVersion) in.fail();
+  const std::uint64_t lease = in.u64();
+  if (lease > kLongestLeaseMax) in.fail();
+  state.longest_lease_ = base::Duration(static_cast<std::int64_t>(lease));
+  if (in.count8(1) == 1) state.cold_ = in.ring();
+  state.sessions_ = SessionTable::deserialize(in, limits.sessions);
+  if (in.failed()) return std::nullopt;
+  auto locks = dlm::Table::deserialize(in.rest(), limits.locks);
+  if (!locks) return std::nullopt;
+  state.locks_ = std::move(*locks);
+  if (!state.consistent()) return std::nullopt;
+  return state;
+}
+
+bool State::consistent() const {
+  std::size_t owners = locks_.count_of(kNobody) > 0 ? 1 : 0;
+  for (const auto& [id, session] : sessions_.sessions()) {
+    if (base::value(id) >= locks_.next_token()) return false;
+    if (locks_.count_of(id) > 0) ++owners;
+  }
+  return owners == locks_.sessions();
+}
+
+}  // namespace lockd
