@@ -90,7 +90,8 @@ enum class HelloKind : std::uint8_t {
   resume = 2,  // The session named by `resume`, with all that it holds and waits for.
 };
 
-// The first request of a connection, once.
+// The first request of a connection, once. Of a version that is not kVersion nothing else is
+// decoded, so that it can be refused in words.
 struct Hello {
   std::uint16_t version = kVersion;
   HelloKind kind = HelloKind::query;
@@ -252,8 +253,7 @@ enum class Answer : std::uint8_t {
   not_quorate = 8,  // Was not put into the order, and will not be.
   limit = 9,
   invalid = 10,
-  stale = 11,  // At or below the acknowledged mark, or of an older attach generation, and not in
-               // the table.
+  stale = 11,  // At or below the acknowledged mark, and not in the table.
 };
 
 // `token` and `mode` are set when granted.

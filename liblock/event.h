@@ -1,0 +1,84 @@
+// What the client machine tells its driver. Each acquire ends in exactly one of Granted and Failed
+// unless it is forgotten; each Granted in exactly one of Released and GrantLost.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "base/ids.h"
+#include "liblock/protocol/messages.h"
+
+namespace liblock {
+
+using base::RequestId;
+using base::Token;
+
+// The daemon knows us; a session is there unless the client is for queries only.
+struct Opened {
+  bool resumed = false;
+};
+
+// Lost for good, whatever the daemon says later. Comes before every other event of its input.
+struct GrantLost {
+  RequestId request{};
+  Token token{};
+};
+
+// The session has ended, as far as the client will ever know; GrantLost came before for each grant.
+// Requests that wait are put into the next session by themselves.
+struct SessionLost {};
+
+// Held, as long as valid_for() is not zero.
+struct Granted {
+  RequestId request{};
+  Token token{};
+};
+
+enum class Failure : std::uint8_t {
+  busy,
+  cancelled,
+  not_quorate,
+  lost,  // Granted, but the lease was over when we heard of it: given back. Or of a session that
+         // ended.
+  limit,
+  invalid,
+  disabled,  // The daemon refuses us for good: see Disabled.
+};
+
+struct Failed {
+  RequestId request{};
+  Failure failure = Failure::invalid;
+  std::string advice;
+};
+
+// The outcome of release(). Not `in_time`: the lock was gone before the release took effect.
+struct Released {
+  RequestId request{};  // The acquire's.
+  bool in_time = false;
+};
+
+struct QueryAnswered {
+  std::uint32_t query = 0;
+  protocol::Response answer;  // ListPage, ShowPage, Status or Members.
+};
+
+// The daemon, or what answers in its place, does not want us now; the machine tries again.
+struct Refused {
+  protocol::Refusal refusal = protocol::Refusal::malformed;
+  std::string advice;
+};
+
+// As Refused, but trying again is no use. No connection is wanted any more.
+struct Disabled {
+  protocol::Refusal refusal = protocol::Refusal::malformed;
+  std::string advice;
+};
+
+// After close(): nothing follows.
+struct Closed {};
+
+using Event = std::variant<Opened, GrantLost, SessionLost, Granted, Failed, Released, QueryAnswered,
+                           Refused, Disabled, Closed>;
+
+}  // namespace liblock
