@@ -1,0 +1,257 @@
+#include "liblock/protocol/codec.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+using namespace liblock::protocol;
+
+namespace {
+
+constexpr base::Instant kStamp{base::Duration{0x0102030405060708},
+                               base::Duration{0x1112131415161718}};
+
+template <std::size_t size>
+std::array<std::byte, size> counted(int from) {
+  std::array<std::byte, size> bytes{};
+  for (std::size_t i = 0; i < size; ++i)
+    bytes[i] = static_cast<std::byte>(from + static_cast<int>(i));
+  return bytes;
+}
+
+// One of each, with every field different from its default and every list filled to its limit.
+std::vector<Request> requests() {
+  Hello open;
+  open.kind = HelloKind::open;
+  open.instance = counted<16>(1);
+  open.command = std::string(kCommandBytesMax, 'c');
+  open.stamp = kStamp;
+  Hello resume = open;
+  resume.kind = HelloKind::resume;
+  resume.resume = {SessionId{9}, counted<16>(40), 3};
+  return {open,
+          resume,
+          Acquire{RequestId{7}, RequestId{5}, kStamp, Mode::pr, true,
+                  std::string(kLockspaceBytesMax, 's'), std::string(kResourceBytesMax, '\0')},
+          Release{RequestId{8}, RequestId{5}, kStamp, RequestId{7}, Token{99}},
+          Cancel{RequestId{9}, RequestId{5}, kStamp, RequestId{7}},
+          Keepalive{RequestId{9}, kStamp},
+          Close{},
+          List{1, "space", "pre", 77},
+          Show{2, "space", "name", 64},
+          StatusQuery{3},
+          MembersQuery{4}};
+}
+
+std::vector<Response> responses() {
+  const LeaseNote note{kStamp, base::Duration{1800000000}};
+  const std::string longest(kTextBytesMax, 't');
+  ListPage list{1, true, true, 78, {}};
+  list.items.assign(kListItemsMax, ListItem{std::string(kLockspaceBytesMax, 's'),
+                                            std::string(kResourceBytesMax, 'r'), 1, 2, Mode::ex,
+                                            Token{5}, NodeId{3}, true, longest});
+  ShowPage show{2, true, true, {}};
+  show.locks.assign(kShowLocksMax, ShowLock{true, Mode::cw, Token{5}, SessionId{6}, RequestId{7},
+                                            NodeId{3}, true, 100, 200, longest});
+  Status status;
+  status.query = 3;
+  status.node = NodeId{3};
+  status.cluster = status.daemon = status.state = longest;
+  status.primary = status.voter = true;
+  status.epoch = 4;
+  status.ring = {5, NodeId{1}, 6};
+  status.votes = 2, status.quorum = 2, status.votes_configured = 3, status.holders = 2;
+  status.lease = note.remaining;
+  status.sessions = 1, status.resources = 2, status.locks = 3, status.waiting = 4,
+  status.orphaned = 5;
+  status.counters.assign(kCountersMax, Counter{longest, 8});
+  Members members{4, {5, NodeId{1}, 6}, {}};
+  members.members.assign(kMembersMax,
+                         Member{NodeId{2}, 77, 1, true, true, MemberState::active, longest});
+  return {Welcome{kVersion, NodeId{3}, true, SessionId{9}, counted<16>(40), 3, note.remaining, true,
+                  note},
+          Refused{Refusal::limit, std::string(kAdviceBytesMax, 'a')},
+          Reply{RequestId{7}, Answer::granted, Mode::pr, Token{99}, note, "advice"},
+          State{true, 3, note},
+          Lost{LostReason::table_lost},
+          list,
+          show,
+          status,
+          members};
+}
+
+template <typename Message>
+base::Buffer frame_of(const Message& message) {
+  base::Buffer frame;
+  encode(message, frame);
+  return frame;
+}
+
+base::Bytes content_of(const base::Buffer& frame) {
+  return base::Bytes(frame).subspan(kFrameHeaderBytes);
+}
+
+// Of such a Hello nothing else is read.
+bool of_another_version(const Request& request) {
+  const auto* hello = std::get_if<Hello>(&request);
+  return hello != nullptr && hello->version != kVersion;
+}
+bool of_another_version(const Response&) {
+  return false;
+}
+
+std::string hex(base::Bytes bytes) {
+  std::string text;
+  for (std::byte b : bytes) {
+    text += "0123456789abcdef"[std::to_integer<unsigned>(b) >> 4];
+    text += "0123456789abcdef"[std::to_integer<unsigned>(b) & 15];
+  }
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("every message survives the wire, at the limits of all its fields") {
+  for (const Request& request : requests()) {
+    const base::Buffer frame = frame_of(request);
+    CHECK(frame.size() <= kFrameHeaderBytes + kRequestBytesMax);
+    const auto decoded = decode_request(content_of(frame));
+    REQUIRE(decoded.has_value());
+    CHECK(*decoded == request);
+  }
+  for (const Response& response : responses()) {
+    const base::Buffer frame = frame_of(response);
+    CHECK(frame.size() <= kFrameHeaderBytes + kResponseBytesMax);
+    const auto decoded = decode_response(content_of(frame));
+    REQUIRE(decoded.has_value());
+    CHECK(*decoded == response);
+  }
+}
+
+TEST_CASE("the bytes are those of docs/wire.md") {
+  CHECK(hex(frame_of(
+            Request{Acquire{RequestId{7}, RequestId{5}, kStamp, Mode::pr, true, "s", "ab"}})) ==
+        "2a000000"          // 42 bytes follow.
+        "02"                // acquire
+        "0700000000000000"  // request
+        "0500000000000000"  // acknowledged
+        "0807060504030201"  // stamp: boot,
+        "1817161514131211"  // raw
+        "03"                // PR
+        "01"                // no_queue
+        "010073"            // lockspace
+        "02006162");        // resource
+  CHECK(hex(frame_of(Response{Lost{LostReason::expired}})) == "020000004501");
+}
+
+TEST_CASE("a message cut anywhere, or with a byte too many, is refused") {
+  const auto check = [](const base::Buffer& frame, auto decode) {
+    const base::Bytes content = content_of(frame);
+    for (std::size_t size = 0; size < content.size(); ++size) {
+      REQUIRE_FALSE(decode(content.first(size)).has_value());
+    }
+    base::Buffer longer(content.begin(), content.end());
+    longer.push_back(std::byte{0});
+    CHECK_FALSE(decode(longer).has_value());
+  };
+  for (const Request& request : requests()) check(frame_of(request), decode_request);
+  for (const Response& response : responses()) check(frame_of(response), decode_response);
+}
+
+TEST_CASE(
+    "a message with any bit flipped is refused, or is a message that encodes to those bytes") {
+  const auto check = [](const base::Buffer& frame, auto decode) {
+    base::Buffer content(frame.begin() + kFrameHeaderBytes, frame.end());
+    for (std::size_t bit = 0; bit < 8 * std::min<std::size_t>(content.size(), 600); ++bit) {
+      content[bit / 8] ^= std::byte{1} << (bit % 8);
+      const auto decoded = decode(content);
+      if (decoded && !of_another_version(*decoded)) {
+        base::Buffer again;
+        encode(*decoded, again);
+        REQUIRE(content == base::Buffer(again.begin() + kFrameHeaderBytes, again.end()));
+      }
+      content[bit / 8] ^= std::byte{1} << (bit % 8);
+    }
+  };
+  for (const Request& request : requests()) check(frame_of(request), decode_request);
+  for (const Response& response : responses()) check(frame_of(response), decode_response);
+}
+
+TEST_CASE("of a hello of another version the version is read, whatever follows") {
+  const base::Buffer content = {std::byte{1}, std::byte{2}, std::byte{0}, std::byte{0xff}};
+  const auto decoded = decode_request(content);
+  REQUIRE(decoded.has_value());
+  CHECK(std::get<Hello>(*decoded).version == 2);
+}
+
+TEST_CASE("values that there are not are refused") {
+  const auto refused = [](Request request, std::size_t at, int value) {
+    base::Buffer frame = frame_of(request);
+    frame[kFrameHeaderBytes + at] = static_cast<std::byte>(value);
+    return !decode_request(content_of(frame)).has_value();
+  };
+  const Acquire acquire{RequestId{7}, RequestId{5}, kStamp, Mode::pr, true, "s", "ab"};
+  CHECK(refused(acquire, 33, 6));     // Mode.
+  CHECK(refused(acquire, 34, 2));     // A flag is 0 or 1.
+  CHECK(refused(acquire, 0, 0));      // Type.
+  CHECK(refused(acquire, 0, 65));     // The type of a response.
+  CHECK(refused(acquire, 35, 0));     // An empty lockspace leaves a byte over.
+  CHECK(refused(acquire, 24, 0x80));  // A clock beyond all years.
+
+  // A name over its limit, well-formed otherwise.
+  base::Buffer content;
+  base::ByteWriter writer(content);
+  writer.u8(8);
+  writer.u32(1);
+  writer.bytes16(base::bytes_of(std::string(kLockspaceBytesMax + 1, 's')));
+  writer.bytes16(base::bytes_of("r"));
+  writer.u32(0);
+  CHECK_FALSE(decode_request(content).has_value());
+}
+
+TEST_CASE("a list longer than its limit is refused before anything is reserved for it") {
+  base::Buffer content;
+  base::ByteWriter writer(content);
+  writer.u8(70);
+  writer.u32(1);
+  writer.u8(0);
+  writer.u8(0);
+  writer.u64(0);
+  writer.u16(0xffff);
+  CHECK_FALSE(decode_response(content).has_value());
+}
+
+TEST_CASE("a stream is cut into frames wherever its pieces end") {
+  base::Buffer stream;
+  std::vector<Request> sent = requests();
+  for (const Request& request : sent) encode(request, stream);
+  for (std::size_t piece : {std::size_t{1}, std::size_t{3}, std::size_t{100}, stream.size()}) {
+    FrameCutter cutter(kRequestBytesMax);
+    std::vector<Request> received;
+    for (std::size_t at = 0; at < stream.size(); at += piece) {
+      cutter.append(base::Bytes(stream).subspan(at, std::min(piece, stream.size() - at)));
+      for (;;) {
+        const auto content = cutter.next();
+        REQUIRE(content.has_value());
+        if (!*content) break;
+        received.push_back(*decode_request(**content));
+      }
+    }
+    CHECK(received == sent);
+    CHECK(cutter.buffered() == 0);
+  }
+}
+
+TEST_CASE("a frame without content, or over the limit, is refused by its length alone") {
+  FrameCutter empty(kRequestBytesMax);
+  empty.append(base::Buffer(4));
+  CHECK(empty.next().error() == DecodeError::malformed);
+
+  base::Buffer length;
+  base::ByteWriter(length).u32(kRequestBytesMax + 1);
+  FrameCutter longest(kRequestBytesMax);
+  longest.append(length);
+  CHECK(longest.next().error() == DecodeError::too_long);
+  CHECK(longest.next().error() == DecodeError::too_long);
+}
