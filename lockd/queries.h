@@ -1,0 +1,52 @@
+// Answers to what people ask of a daemon: which locks there are, who holds and waits, how the
+// daemon and the ring stand. They come from this node's own table at once, quorum or not, and say
+// when that is not an active primary's.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "liblock/protocol/messages.h"
+#include "lockd/replica.h"
+
+namespace lockd {
+
+struct QueriesConfig {
+  struct Node {
+    base::NodeId id{};
+    std::uint32_t votes = 0;
+    bool witness = false;
+    std::string address;  // As this node has it configured.
+  };
+  std::vector<Node> nodes;  // Every configured one, sorted by id.
+  std::string cluster;      // Its id, for people.
+  std::string version;
+  base::Duration lease{0};
+
+  // Counters of the layers below, appended to those of the replica. May be empty.
+  std::function<void(std::vector<liblock::protocol::Counter>&)> more_counters;
+};
+
+class Queries {
+ public:
+  // `replica` must outlive this.
+  Queries(QueriesConfig config, base::Processor self, const Replica& replica);
+
+  liblock::protocol::ListPage answer(Instant now, const liblock::protocol::List& query) const;
+  liblock::protocol::ShowPage answer(Instant now, const liblock::protocol::Show& query) const;
+  liblock::protocol::Status answer(Instant now, const liblock::protocol::StatusQuery& query) const;
+  liblock::protocol::Members answer(Instant now,
+                                    const liblock::protocol::MembersQuery& query) const;
+
+ private:
+  liblock::protocol::ListItem item_of(const State& table, const dlm::ResourceView& resource) const;
+
+  QueriesConfig config_;
+  base::Processor self_;
+  const Replica& replica_;
+};
+
+}  // namespace lockd
