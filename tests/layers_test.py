@@ -48,9 +48,12 @@ FORBIDDEN_WORDS = {
     "examples": [],
 }
 
-# Folders whose every file is pure. In lockd/ and liblock/ the pure files are those of these CMake lists.
+# Folders whose every file is pure. Elsewhere the pure files are those of MUTABLE libraries, since the simulator
+# links these: the decisions of lockd/, the client machine of liblock/. Of evs/net/ it is the record layer.
 PURE_FOLDERS = ["base", "evs", "dlm", "barrier", "liblock/protocol"]
-PURE_LISTS = {"lockd": ["LOCKD_CORE_SOURCES"], "liblock": ["LIBLOCK_CORE_SOURCES"]}
+PURE_LIBRARIES = ["lockd", "liblock"]
+PURE_NOUNS = ["evs/net/aead", "evs/net/lives", "evs/net/opener", "evs/net/record", "evs/net/replay_window",
+              "evs/net/sealer"]
 
 SOURCE = re.compile(r"\.(h|cc|c|cpp|hpp)$")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.M)
@@ -99,22 +102,34 @@ def longest(folders, name):
     return best
 
 
+def noun_of(name):
+    """The path without what tells header and source apart."""
+    return re.sub(r"\.\w+$", "", name)
+
+
+def mutable_sources(cmake):
+    """Sources of the MUTABLE libraries of a CMakeLists.txt, lists of its own expanded."""
+    cmake = re.sub(r"#[^\n]*", "", cmake)
+    lists = dict(re.findall(r"set\(\s*(\w+)\s+([^)]*)\)", cmake))
+    for library in re.findall(r"ringlock_library\(\s*\w+\s+MUTABLE\s+SOURCES\s+([^)]*)\)", cmake):
+        for word in re.split(r"\bLINKS\b", library)[0].split():
+            variable = re.fullmatch(r"\$\{(\w+)\}", word)
+            yield from lists.get(variable.group(1), "").split() if variable else [word]
+
+
 def pure_files(root, names):
-    """Files that have to be pure: whole folders, and the lists of cores with their headers."""
+    """Files that have to be pure: whole folders, and the sources of mutable libraries with their headers."""
     pure = {name for name in names if longest(FOLDERS, name) in PURE_FOLDERS or
-            longest(PURE_FOLDERS, name) == "liblock/protocol"}
-    for folder, lists in PURE_LISTS.items():
+            longest(PURE_FOLDERS, name) == "liblock/protocol" or noun_of(name) in PURE_NOUNS}
+    for folder in PURE_LIBRARIES:
         cmake = os.path.join(root, folder, "CMakeLists.txt")
         if not os.path.exists(cmake):
             continue
         with open(cmake, encoding="utf-8") as file:
-            text = re.sub(r"#[^\n]*", "", file.read())
-        for entry in lists:
-            for body in re.findall(r"set\(\s*" + entry + r"\s+([^)]*)\)", text):
-                for source in body.split():
-                    path = os.path.normpath(os.path.join(folder, source))
-                    pure.add(path)
-                    pure.add(re.sub(r"\.cc$", ".h", path))
+            for source in mutable_sources(file.read()):
+                path = os.path.normpath(os.path.join(folder, source))
+                pure.add(path)
+                pure.add(noun_of(path) + ".h")
     return pure & set(names)
 
 
@@ -154,7 +169,7 @@ def check_sources(root):
     bare = {name: without_comments(read(root, name), strings=False) for name in sources}
     hashed = {}  # Unordered containers by noun: a member of foo.h is walked in foo.cc.
     for name in pure:
-        hashed.setdefault(re.sub(r"\.\w+$", "", name), set()).update(unordered_names(bare[name]))
+        hashed.setdefault(noun_of(name), set()).update(unordered_names(bare[name]))
 
     for name in sources:
         folder = longest(FOLDERS, name)
@@ -185,8 +200,7 @@ def check_sources(root):
             for match in re.finditer(re.escape(word), code[name] if "." in word or "/" in word else bare[name]):
                 found.append(f"{name}:{line_of(code[name], match.start())}: `{word}` must not occur here")
         if name in pure:
-            noun = re.sub(r"\.\w+$", "", name)
-            for container, at in iterations(bare[name], hashed[noun]):
+            for container, at in iterations(bare[name], hashed[noun_of(name)]):
                 found.append(f"{name}:{line_of(bare[name], at)}: the order of unordered `{container}` can be seen")
         for match in MUTANT.finditer(code[name]):
             if not MUTANT_NAME.match(match.group(1)) and not name.startswith("base/"):
@@ -232,6 +246,7 @@ PLANTED = [
     ("evs/a.h", "auto t = std::chrono::steady_clock::now();\n", "`::now(`"),
     ("evs/net/a.cc", "auto t = uv_now(loop);\n", "`uv_now`"),
     ("evs/net/a.cc", "auto t = uv_hrtime();\n", "`uv_hrtime`"),
+    ("evs/net/sealer.cc", "auto t = Clock::now();\n", "`::now(`"),
     ("evs/net/a.cc", '#include "lockd/config.h"\n', "must not include lockd/config.h"),
     ("dlm/a.cc", '#include "evs/node.h"\n', "must not include evs/node.h"),
     ("dlm/a.cc", "#include <sys/socket.h>\n", "`sys/socket`"),
@@ -248,6 +263,7 @@ PLANTED = [
     ("liblock/include/liblock/a.h", '#include "liblock/protocol/codec.h"\n', "public headers only"),
     ("liblock/protocol/a.cc", "auto t = Clock::now();\n", "`::now(`"),
     ("lockd/pure.h", "void f() { nanosleep(); }\n", "`sleep`"),
+    ("lockd/plain.cc", "std::random_device seed;\n", "`random_device`"),
     ("tools/a.cc", '#include "lockd/config.h"\n', "must not include lockd/config.h"),
     ("tests/sim/a.cc", "#include <uv.h>\n", "`uv.h`"),
     ("examples/a.cc", '#include "base/ids.h"\n', "must not include base/ids.h"),
@@ -282,7 +298,8 @@ def check_planted():
 
         os.makedirs(os.path.join(root, "lockd"))
         with open(os.path.join(root, "lockd/CMakeLists.txt"), "w", encoding="utf-8") as file:
-            file.write("set(LOCKD_CORE_SOURCES\n  pure.cc\n)\n")
+            file.write("set(CORE # The core.\n  pure.cc\n)\nringlock_library(core MUTABLE\n"
+                       "  SOURCES ${CORE} plain.cc LINKS base)\nringlock_library(shell SOURCES shell.cc LINKS core)\n")
         open(os.path.join(root, "lockd/pure.cc"), "w", encoding="utf-8").close()
         for name, text, expected in PLANTED:
             answer = complaints(name, text)

@@ -172,6 +172,12 @@ void Guard::lose(base::Instant until) {
   give(orders_, {Kind::lose, until});
 }
 
+bool Guard::has_ended() const {
+  siginfo_t ended{};
+  return waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         ended.si_pid == pid_;
+}
+
 bool Guard::stop() {
   give(orders_, {Kind::stop, {}});
   close(orders_);

@@ -35,6 +35,10 @@ class Guard {
   // that is sooner.
   void lose(base::Instant until);
 
+  // Whether the guard is gone: it has killed its group, or somebody has killed it. Then stop() is
+  // due.
+  bool has_ended() const;
+
   // The command has ended. True if the guard had left the group alone; what is left of it then
   // lives on. False if it had begun to end the group, or died itself; nothing is left of the group
   // then.

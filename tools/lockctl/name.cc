@@ -61,6 +61,16 @@ base::Result<void, std::string> check_name(std::string_view name) {
   return {};
 }
 
+bool is_readable(std::string_view bytes) {
+  while (!bytes.empty()) {
+    std::uint32_t code = 0;
+    const std::size_t length = decode_character(bytes, code);
+    if (length == 0 || is_control(code)) return false;
+    bytes.remove_prefix(length);
+  }
+  return true;
+}
+
 std::string printable(std::string_view bytes) {
   std::string out;
   while (!bytes.empty()) {

@@ -15,6 +15,9 @@ constexpr std::size_t kNameBytesMax = 255;
 // where.
 base::Result<void, std::string> check_name(std::string_view name);
 
+// Whether it is UTF-8 without control characters, of any length.
+bool is_readable(std::string_view bytes);
+
 // Any bytes, safe to print: what is not readable text becomes \xNN, and a backslash doubles.
 std::string printable(std::string_view bytes);
 

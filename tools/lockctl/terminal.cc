@@ -14,7 +14,8 @@ Terminal::~Terminal() {
 }
 
 void Terminal::lend() {
-  if (fd_ >= 0 && tcgetpgrp(fd_) == own_group_) tcsetpgrp(fd_, group_);
+  if (fd_ < 0 || tcgetpgrp(fd_) != own_group_) return;
+  was_lent_ = tcsetpgrp(fd_, group_) == 0 || was_lent_;
 }
 
 void Terminal::take_back() {

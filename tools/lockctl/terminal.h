@@ -21,10 +21,14 @@ class Terminal {
   void lend();
   void take_back();
 
+  // Whether the foreground was ever lent: keys like ^C then reached the command alone.
+  bool was_lent() const { return was_lent_; }
+
  private:
   int fd_;  // -1 without a terminal.
   pid_t group_;
   pid_t own_group_;
+  bool was_lent_ = false;
 };
 
 }  // namespace tools::lockctl

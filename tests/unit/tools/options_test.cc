@@ -1,0 +1,94 @@
+#include "tools/lockctl/options.h"
+
+#include <doctest/doctest.h>
+
+#include <initializer_list>
+
+using namespace std::chrono_literals;
+using namespace tools::lockctl;
+
+namespace {
+
+base::Result<Options, ParseEnd> parse(std::initializer_list<const char*> arguments) {
+  std::vector<const char*> argv = {"lockctl"};
+  argv.insert(argv.end(), arguments);
+  return parse_options(static_cast<int>(argv.size()), argv.data());
+}
+
+RunOptions run_of(std::initializer_list<const char*> arguments) {
+  const auto options = parse(arguments);
+  REQUIRE(options.has_value());
+  return std::get<RunOptions>(options->verb);
+}
+
+}  // namespace
+
+TEST_CASE("options of run stand before or after the name") {
+  for (const RunOptions& run : {run_of({"run", "-s", "--wait", "2s", "jobs", "--", "echo", "-n"}),
+                                run_of({"run", "jobs", "-s", "--wait", "2s", "--", "echo", "-n"}),
+                                run_of({"run", "-s", "jobs", "--wait=2s", "--", "echo", "-n"})}) {
+    CHECK(run.name == "jobs");
+    CHECK(run.shared);
+    CHECK(run.wait == 2s);
+    CHECK(run.command == std::vector<std::string>{"echo", "-n"});
+  }
+}
+
+TEST_CASE("a lock is exclusive and waited for without end unless told otherwise") {
+  const RunOptions run = run_of({"run", "jobs", "--", "true"});
+  CHECK(!run.shared);
+  CHECK(!run.wait.has_value());
+  CHECK(run.grace == 300ms);
+  CHECK(run.busy_code == 75);
+  CHECK(run_of({"run", "jobs", "-n", "--", "true"}).wait == 0s);
+  CHECK(run_of({"run", "jobs", "-x", "-w", "5", "-E", "1", "--grace", "1s", "--", "true"})
+            .busy_code == 1);
+}
+
+TEST_CASE("everything behind the first -- is the command's") {
+  CHECK(run_of({"run", "jobs", "--", "sh", "-c", "exit 1", "--", "-s", "run"}).command ==
+        std::vector<std::string>{"sh", "-c", "exit 1", "--", "-s", "run"});
+  CHECK(run_of({"run", "jobs", "make", "all"}).command == std::vector<std::string>{"make", "all"});
+}
+
+TEST_CASE("--json, --socket and --lockspace stand anywhere before the --") {
+  for (const auto& options : {parse({"--json", "--socket", "/s", "ls", "db/"}),
+                              parse({"ls", "--socket=/s", "db/", "--json"})}) {
+    REQUIRE(options.has_value());
+    CHECK(options->json);
+    CHECK(options->socket == "/s");
+    CHECK(std::get<ListOptions>(options->verb).prefix == "db/");
+  }
+  const auto show = parse({"show", "x", "--lockspace", "web"});
+  REQUIRE(show.has_value());
+  CHECK(show->lockspace == "web");
+}
+
+TEST_CASE("a wrong line is a usage error that says what to do") {
+  for (const auto& answer :
+       {parse({}), parse({"run"}), parse({"run", "jobs"}), parse({"run", "jobs", "--"}),
+        parse({"frobnicate"}), parse({"run", "jobs", "-n", "--wait", "1s", "--", "true"}),
+        parse({"run", "jobs", "-s", "-x", "--", "true"}),
+        parse({"run", "jobs", "--wait", "soon", "--", "true"}), parse({"run", "", "--", "true"}),
+        parse({"run", "a\nb", "--", "true"}), parse({"show"}), parse({"run", "jobs", "ls", "-l"}),
+        parse({"run", "jobs", "-E", "256", "--", "true"}),
+        parse({"run", "jobs", "-E", "x", "--", "true"}), parse({"ls", "--lockspace", "", "x"}),
+        parse({"status", "extra"}), parse({"keygen"})}) {
+    REQUIRE(!answer.has_value());
+    CHECK(answer.error().exit_code == kUsage);
+    CHECK(answer.error().text.find("lockctl --help") != std::string::npos);
+  }
+  CHECK(parse({"run", "jobs", "--wait", "soon", "--", "true"}).error().text.find("500ms") !=
+        std::string::npos);
+  CHECK(parse({"run", "a\nb", "--", "true"}).error().text.find("control characters") !=
+        std::string::npos);
+  CHECK(parse({"run", "jobs", "ls", "-l"}).error().text.find("behind \"--\"") != std::string::npos);
+}
+
+TEST_CASE("help is no error and names the exit codes") {
+  for (const auto& answer : {parse({"--help"}), parse({"run", "--help"}), parse({"run", "-h"})}) {
+    REQUIRE(!answer.has_value());
+    CHECK(answer.error().exit_code == kOk);
+    CHECK(answer.error().text.find("79 the lock was lost") != std::string::npos);
+  }
+}

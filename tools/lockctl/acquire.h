@@ -1,0 +1,41 @@
+// Connects, asks for a lock and waits for it, as patiently as `lockctl run` was told to be.
+#pragma once
+
+#include <liblock/lock.h>
+
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "tools/client.h"
+#include "tools/lockctl/failure.h"
+
+namespace tools::lockctl {
+
+struct Wanted {
+  std::string socket;
+  std::string lockspace;  // Empty: "default".
+  std::string name;
+  std::string holder;  // What people see as the holder.
+  lock_mode mode = LOCK_MODE_EX;
+
+  // None: for our turn without end, but for a daemon or a quorum no longer than kPatience. 0: not
+  // at all. Else so long for all of it.
+  std::optional<base::Duration> wait;
+
+  // Tell a person what is waited for, when it takes a while.
+  bool tell = false;
+};
+
+struct Held {
+  Client client;
+  lock_grant grant{};
+};
+
+// Enough for a ring to form anew and for the wait after a lost node.
+constexpr base::Duration kPatience = std::chrono::seconds(10);
+
+base::Result<Held, Failure> acquire(const Wanted& wanted);
+
+}  // namespace tools::lockctl

@@ -1,0 +1,54 @@
+#include "tools/lockctl/failure.h"
+
+#include <array>
+#include <cstdlib>
+
+#include "tools/lockctl/exit_code.h"
+
+namespace tools::lockctl {
+namespace {
+
+int exit_code_of(int error) {
+  switch (error) {
+    case LOCK_ERROR_BUSY:
+    case LOCK_ERROR_TIMEOUT:
+      return kBusy;
+    case LOCK_ERROR_NO_DAEMON:
+    case LOCK_ERROR_DAEMON_GONE:
+    case LOCK_ERROR_NOT_QUORATE:
+    case LOCK_ERROR_LIMIT:
+      return kUnavailable;
+    case LOCK_ERROR_LOST:
+      return kLost;
+    case LOCK_ERROR_INVALID:
+      return kUsage;
+    case LOCK_ERROR_PERMISSION:
+      return kPermission;
+    case LOCK_ERROR_VERSION:
+    case LOCK_ERROR_PROTOCOL:
+      return kConfig;
+    default:
+      return kInternal;
+  }
+}
+
+}  // namespace
+
+Failure failure_of(int error, lock_client* client, const std::string& socket) {
+  std::string message = lock_strerror(error);
+  std::array<char, 512> advice{};
+  if (client != nullptr && lock_advice(client, advice.data(), advice.size()) > 0) {
+    message += " " + std::string(advice.data());
+  }
+  const int exit_code = exit_code_of(error);
+  if (exit_code != kBusy && exit_code != kUsage) message += " (socket " + socket + ")";
+  return {exit_code, message};
+}
+
+std::string socket_in_use(const std::string& option) {
+  if (!option.empty()) return option;
+  const char* environment = std::getenv("LOCKD_SOCKET");
+  return environment != nullptr && *environment != '\0' ? environment : "/run/lockd/lockd.sock";
+}
+
+}  // namespace tools::lockctl

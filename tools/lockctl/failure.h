@@ -1,0 +1,21 @@
+// Why a command of lockctl could not be done: the exit code for scripts, a sentence for people.
+#pragma once
+
+#include <string>
+
+#include "tools/client.h"
+
+namespace tools::lockctl {
+
+struct Failure {
+  int exit_code;
+  std::string message;
+};
+
+// The failure of a call of liblock. `client` may be null; else its daemon's advice is added.
+Failure failure_of(int error, lock_client* client, const std::string& socket);
+
+// The socket that liblock uses when `option` is empty.
+std::string socket_in_use(const std::string& option);
+
+}  // namespace tools::lockctl

@@ -1,0 +1,86 @@
+// lockctl: cluster locks from the command line.
+#include <cstdio>
+#include <variant>
+
+#include "tools/lockctl/exit_code.h"
+#include "tools/lockctl/failure.h"
+#include "tools/lockctl/json.h"
+#include "tools/lockctl/keygen.h"
+#include "tools/lockctl/options.h"
+#include "tools/lockctl/query.h"
+#include "tools/lockctl/run.h"
+#include "tools/lockctl/text.h"
+
+namespace tools::lockctl {
+namespace {
+
+void print(std::FILE* to, const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), to);
+}
+
+// Does one verb; answers the exit code.
+class Main {
+ public:
+  explicit Main(const Options& options)
+      : options_(options), socket_(socket_in_use(options.socket)) {}
+
+  int operator()(const RunOptions& verb) const {
+    const auto report = run(verb, options_.lockspace, socket_, options_.json);
+    if (!report) return fail(report.error());
+    // Standard output is the command's.
+    if (options_.json) print(stderr, json_of(*report));
+    return report->exit_code;
+  }
+
+  int operator()(const ListOptions& verb) const {
+    return ask([&](Query& query) { return query.list(options_.lockspace, verb.prefix); });
+  }
+  int operator()(const ShowOptions& verb) const {
+    return ask([&](Query& query) { return query.show(options_.lockspace, verb.name); });
+  }
+  int operator()(const StatusOptions&) const {
+    return ask([](Query& query) { return query.status(); });
+  }
+  int operator()(const MembersOptions&) const {
+    return ask([](Query& query) { return query.members(); });
+  }
+
+  int operator()(const KeygenOptions& verb) const {
+    const auto written = write_key(verb.file);
+    if (!written) return fail(written.error());
+    if (options_.json) print(stdout, json_of_key_file(verb.file));
+    return kOk;
+  }
+
+ private:
+  template <typename Question>
+  int ask(Question question) const {
+    auto query = Query::connect(socket_);
+    if (!query) return fail(query.error());
+    const auto answer = question(*query);
+    if (!answer) return fail(answer.error());
+    print(stdout, options_.json ? json_of(*answer) : text_of(*answer));
+    return kOk;
+  }
+
+  int fail(const Failure& failure) const {
+    print(stderr, options_.json ? json_of(failure) : "lockctl: " + failure.message + "\n");
+    return failure.exit_code;
+  }
+
+  const Options& options_;
+  std::string socket_;
+};
+
+}  // namespace
+}  // namespace tools::lockctl
+
+int main(int argc, char** argv) {
+  using namespace tools::lockctl;
+  const auto options = parse_options(argc, argv);
+  if (!options) {
+    print(options.error().exit_code == kOk ? stdout : stderr, options.error().text + "\n");
+    return options.error().exit_code;
+  }
+  return std::visit(Main(*options), options->verb);
+}

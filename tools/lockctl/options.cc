@@ -1,0 +1,162 @@
+#include "tools/lockctl/options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "tools/lockctl/duration.h"
+#include "tools/lockctl/name.h"
+
+namespace tools::lockctl {
+namespace {
+
+constexpr const char* kExitCodes =
+    "Exit codes: the command's own; 75 the lock is busy; 79 the lock was lost and the command "
+    "ended;\n"
+    "69 no daemon or no quorum; 64 usage, 77 permission, 78 configuration, 70 internal;\n"
+    "126 can not execute, 127 not found, 128+N the command died of signal N.";
+
+// Throws what CLI11 understands.
+base::Duration duration_of(const std::string& option, const std::string& text) {
+  const auto duration = parse_duration(text);
+  if (!duration) throw CLI::ValidationError(option, duration.error());
+  return *duration;
+}
+
+std::string checked_name(const std::string& text) {
+  const auto answer = check_name(text);
+  return answer ? std::string() : answer.error();
+}
+
+std::string checked_lockspace(const std::string& text) {
+  if (text.empty() || text.size() > 64 || !check_name(text)) {
+    return "the name of a lockspace has 1 to 64 readable bytes";
+  }
+  return {};
+}
+
+class Parser {
+ public:
+  Parser() {
+    app_.name("lockctl");
+    app_.require_subcommand(1);
+    app_.fallthrough();
+    app_.footer(kExitCodes);
+    app_.add_option("--socket", options_.socket,
+                    "lockd's socket; else LOCKD_SOCKET, else /run/lockd/lockd.sock")
+        ->type_name("PATH");
+    app_.add_flag("--json", options_.json, "Print JSON");
+    add_run();
+    add_queries();
+    add_keygen();
+  }
+
+  base::Result<Options, ParseEnd> parse(int argc, const char* const* argv) {
+    try {
+      app_.parse(argc, argv);
+      finish();
+      return options_;
+    } catch (const CLI::CallForHelp&) {
+      return base::error(ParseEnd{kOk, help()});
+    } catch (const CLI::ParseError& error) {
+      std::string text = error.what();
+      if (run_->parsed()) text += "\nA command with options of its own stands behind \"--\".";
+      return base::error(ParseEnd{kUsage, "lockctl: " + text + "\nlockctl --help tells more."});
+    }
+  }
+
+ private:
+  void add_run() {
+    run_ = app_.add_subcommand("run", "Run a command while holding a lock: run NAME -- COMMAND...");
+    run_->footer(
+        std::string("The command finds LOCK_NAME, LOCK_TOKEN and LOCK_MODE in its environment.\n") +
+        kExitCodes);
+    run_->add_option("NAME", run_options_.name, "The lock")->required()->check(checked_name);
+    run_->add_option("COMMAND", run_options_.command, "The command and its arguments")->required();
+    auto* shared =
+        run_->add_flag("-s,--shared", run_options_.shared, "Share it with others who share");
+    run_->add_flag("-x,--exclusive", exclusive_, "Alone (the default)")->excludes(shared);
+    auto* no_wait = run_->add_flag("-n,--try", no_wait_, "Do not wait: answer at once");
+    run_->add_option("-w,--wait", wait_, "Wait so long at most, e.g. 500ms, 5s, 2m")
+        ->type_name("D")
+        ->excludes(no_wait);
+    run_->add_option("--grace", grace_,
+                     "Time for the command to end when the lock is lost, within the lease (300ms)")
+        ->type_name("D");
+    run_->add_option("-E,--busy-code", run_options_.busy_code,
+                     "Exit code instead of 75 when the lock is busy")
+        ->type_name("N")
+        ->check(CLI::Range(0, 255));
+    add_lockspace(run_);
+  }
+
+  void add_queries() {
+    list_ = app_.add_subcommand("ls", "List locks");
+    list_->add_option("PREFIX", list_options_.prefix, "Only names that begin so");
+    add_lockspace(list_);
+    show_ = app_.add_subcommand("show", "Who holds a lock and who waits for it");
+    show_->add_option("NAME", show_options_.name, "The lock")->required()->check(checked_name);
+    add_lockspace(show_);
+    status_ = app_.add_subcommand("status", "This machine's daemon and its cluster");
+    members_ = app_.add_subcommand("members", "The configured nodes and how they are");
+  }
+
+  void add_keygen() {
+    keygen_ = app_.add_subcommand("keygen", "Write a new cluster key");
+    keygen_->add_option("FILE", keygen_options_.file, "A file that does not exist yet")->required();
+  }
+
+  void add_lockspace(CLI::App* verb) {
+    verb->add_option("--lockspace", options_.lockspace, "The lockspace (default)")
+        ->type_name("NAME")
+        ->check(checked_lockspace);
+  }
+
+  void finish() {
+    if (run_->parsed()) {
+      if (no_wait_) run_options_.wait = base::Duration(0);
+      if (!wait_.empty()) run_options_.wait = duration_of("--wait", wait_);
+      if (!grace_.empty()) run_options_.grace = duration_of("--grace", grace_);
+      options_.verb = run_options_;
+    } else if (list_->parsed()) {
+      options_.verb = list_options_;
+    } else if (show_->parsed()) {
+      options_.verb = show_options_;
+    } else if (status_->parsed()) {
+      options_.verb = StatusOptions{};
+    } else if (members_->parsed()) {
+      options_.verb = MembersOptions{};
+    } else {
+      options_.verb = keygen_options_;
+    }
+  }
+
+  // Of the verb that help was asked for.
+  std::string help() const {
+    const auto verbs = app_.get_subcommands();
+    return verbs.empty() ? app_.help() : verbs.front()->help();
+  }
+
+  CLI::App app_{"Cluster locks from the command line."};
+  CLI::App* run_ = nullptr;
+  CLI::App* list_ = nullptr;
+  CLI::App* show_ = nullptr;
+  CLI::App* status_ = nullptr;
+  CLI::App* members_ = nullptr;
+  CLI::App* keygen_ = nullptr;
+  Options options_;
+  RunOptions run_options_;
+  ListOptions list_options_;
+  ShowOptions show_options_;
+  KeygenOptions keygen_options_;
+  bool exclusive_ = false;
+  bool no_wait_ = false;
+  std::string wait_;
+  std::string grace_;
+};
+
+}  // namespace
+
+base::Result<Options, ParseEnd> parse_options(int argc, const char* const* argv) {
+  return Parser().parse(argc, argv);
+}
+
+}  // namespace tools::lockctl

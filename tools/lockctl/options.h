@@ -1,0 +1,55 @@
+// The command line of lockctl as values. Options stand before or after the names they go with.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "tools/lockctl/exit_code.h"
+
+namespace tools::lockctl {
+
+struct RunOptions {
+  std::string name;
+  std::vector<std::string> command;
+  bool shared = false;
+  std::optional<base::Duration> wait;  // None: until the lock is ours. 0: not at all.
+  base::Duration grace = std::chrono::milliseconds(300);
+  int busy_code = kBusy;
+};
+
+struct ListOptions {
+  std::string prefix;
+};
+
+struct ShowOptions {
+  std::string name;
+};
+
+struct StatusOptions {};
+struct MembersOptions {};
+
+struct KeygenOptions {
+  std::string file;
+};
+
+struct Options {
+  std::string socket;
+  std::string lockspace;  // Empty: every one for ls, "default" for the others.
+  bool json = false;
+  std::variant<RunOptions, ListOptions, ShowOptions, StatusOptions, MembersOptions, KeygenOptions>
+      verb;
+};
+
+// Nothing is left to be done: help or version was asked for, or the line is wrong.
+struct ParseEnd {
+  int exit_code;
+  std::string text;
+};
+
+base::Result<Options, ParseEnd> parse_options(int argc, const char* const* argv);
+
+}  // namespace tools::lockctl

@@ -1,0 +1,173 @@
+#include "tools/lockctl/query.h"
+
+#include <liblock/query.h>
+
+#include <algorithm>
+#include <tuple>
+
+namespace tools::lockctl {
+namespace {
+
+std::string text(const lock_bytes& bytes) {
+  return std::string(bytes.data, bytes.len);
+}
+
+std::string mode_name(lock_mode mode) {
+  switch (mode) {
+    case LOCK_MODE_NL:
+      return "NL";
+    case LOCK_MODE_CR:
+      return "CR";
+    case LOCK_MODE_CW:
+      return "CW";
+    case LOCK_MODE_PR:
+      return "PR";
+    case LOCK_MODE_PW:
+      return "PW";
+    case LOCK_MODE_EX:
+      return "EX";
+  }
+  return "?";
+}
+
+std::string state_name(lock_member_state state) {
+  switch (state) {
+    case LOCK_MEMBER_ABSENT:
+      return "absent";
+    case LOCK_MEMBER_IN_RING:
+      return "in ring";
+    case LOCK_MEMBER_LOADING:
+      return "loading";
+    case LOCK_MEMBER_ACTIVE:
+      return "active";
+  }
+  return "?";
+}
+
+int add_listed(const lock_list_item* item, void* arg) {
+  auto& listing = *static_cast<Listing*>(arg);
+  listing.stale = listing.stale || item->stale != 0;
+  ListedLock lock;
+  lock.lockspace = text(item->lockspace);
+  lock.name = text(item->name);
+  lock.mode = item->granted > 0 ? mode_name(item->mode) : "";
+  lock.granted = item->granted;
+  lock.waiting = item->waiting;
+  lock.token = item->token;
+  lock.node = item->node;
+  lock.orphaned = item->orphaned != 0;
+  lock.command = text(item->command);
+  listing.locks.push_back(std::move(lock));
+  return 0;
+}
+
+int add_shown(const lock_show_item* item, void* arg) {
+  auto& showing = *static_cast<Showing*>(arg);
+  showing.stale = showing.stale || item->stale != 0;
+  ShownLock lock;
+  lock.granted = item->granted != 0;
+  lock.mode = mode_name(item->mode);
+  lock.token = item->token;
+  lock.session = item->session;
+  lock.node = item->node;
+  lock.pid = item->pid;
+  lock.uid = item->uid;
+  lock.orphaned = item->orphaned != 0;
+  lock.command = text(item->command);
+  showing.locks.push_back(std::move(lock));
+  return 0;
+}
+
+int add_member(const lock_member* item, void* arg) {
+  Member member;
+  member.node = item->node;
+  member.incarnation = item->incarnation;
+  member.votes = item->votes;
+  member.witness = item->witness != 0;
+  member.self = item->self != 0;
+  member.state = state_name(item->state);
+  member.address = text(item->address);
+  static_cast<std::vector<Member>*>(arg)->push_back(std::move(member));
+  return 0;
+}
+
+const char* or_null(const std::string& text) {
+  return text.empty() ? nullptr : text.c_str();
+}
+
+}  // namespace
+
+base::Result<Query, Failure> Query::connect(const std::string& socket) {
+  lock_options options{};
+  options.size = sizeof options;
+  options.socket_path = socket.c_str();
+  options.query_only = 1;
+  lock_client* client = nullptr;
+  const int error = lock_connect(&options, &client);
+  if (error != 0) return base::error(failure_of(error, nullptr, socket));
+  return Query(Client(client), socket);
+}
+
+base::Result<Listing, Failure> Query::list(const std::string& lockspace,
+                                           const std::string& prefix) {
+  Listing listing;
+  const int error = lock_list(client_.get(), or_null(lockspace), prefix.data(), prefix.size(),
+                              &add_listed, &listing);
+  if (error != 0) return base::error(failure(error));
+  std::sort(listing.locks.begin(), listing.locks.end(),
+            [](const ListedLock& a, const ListedLock& b) {
+              return std::tie(a.lockspace, a.name) < std::tie(b.lockspace, b.name);
+            });
+  return listing;
+}
+
+base::Result<Showing, Failure> Query::show(const std::string& lockspace, const std::string& name) {
+  Showing showing;
+  showing.lockspace = lockspace.empty() ? "default" : lockspace;
+  showing.name = name;
+  const int error =
+      lock_show(client_.get(), or_null(lockspace), name.data(), name.size(), &add_shown, &showing);
+  if (error != 0) return base::error(failure(error));
+  return showing;
+}
+
+base::Result<Status, Failure> Query::status() {
+  lock_status_info info{};
+  info.size = sizeof info;
+  const int error = lock_status(client_.get(), &info);
+  if (error != 0) return base::error(failure(error));
+  Status status;
+  status.cluster = text(info.cluster);
+  status.daemon = text(info.daemon);
+  status.state = text(info.state);
+  status.node = info.node;
+  status.primary = info.primary != 0;
+  status.voter = info.voter != 0;
+  status.epoch = info.epoch;
+  status.ring_sequence = info.ring_sequence;
+  status.ring_representative = info.ring_representative;
+  status.ring_nonce = info.ring_nonce;
+  status.votes = info.votes;
+  status.quorum = info.quorum;
+  status.votes_configured = info.votes_configured;
+  status.holders = info.holders;
+  status.lease = base::Duration(static_cast<std::int64_t>(info.lease_ns));
+  status.sessions = info.sessions;
+  status.resources = info.resources;
+  status.locks = info.locks;
+  status.waiting = info.waiting;
+  status.orphaned = info.orphaned;
+  for (std::size_t i = 0; i < info.counters_len; ++i) {
+    status.counters.emplace_back(text(info.counters[i].name), info.counters[i].value);
+  }
+  return status;
+}
+
+base::Result<std::vector<Member>, Failure> Query::members() {
+  std::vector<Member> members;
+  const int error = lock_members(client_.get(), &add_member, &members);
+  if (error != 0) return base::error(failure(error));
+  return members;
+}
+
+}  // namespace tools::lockctl

@@ -1,0 +1,116 @@
+#include "tools/lockctl/text.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "tools/lockctl/duration.h"
+#include "tools/lockctl/name.h"
+
+namespace tools::lockctl {
+namespace {
+
+using Row = std::vector<std::string>;
+
+// Columns as wide as their widest cell; the last one as it comes.
+std::string table(const std::vector<Row>& rows) {
+  Row::size_type columns = rows.front().size();
+  std::vector<std::size_t> widths(columns, 0);
+  for (const Row& row : rows) {
+    for (Row::size_type i = 0; i < columns; ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string out;
+  for (const Row& row : rows) {
+    for (Row::size_type i = 0; i < columns; ++i) {
+      out += row[i];
+      if (i + 1 < columns) out.append(widths[i] - row[i].size() + 2, ' ');
+    }
+    while (out.back() == ' ') out.pop_back();
+    out += '\n';
+  }
+  return out;
+}
+
+std::string number(std::uint64_t value) {
+  return value == 0 ? "-" : std::to_string(value);
+}
+
+std::string node_text(std::uint32_t node, bool orphaned) {
+  return number(node) + (orphaned ? " (gone)" : "");
+}
+
+std::string hexadecimal(std::uint64_t value) {
+  char out[17];
+  std::snprintf(out, sizeof out, "%llx", static_cast<unsigned long long>(value));
+  return out;
+}
+
+const char* const kStale = "This daemon has no quorum: what it knew last.\n";
+
+}  // namespace
+
+std::string text_of(const Listing& listing) {
+  const bool many_spaces =
+      std::any_of(listing.locks.begin(), listing.locks.end(),
+                  [](const ListedLock& lock) { return lock.lockspace != "default"; });
+  std::vector<Row> rows = {{"NAME", "MODE", "HELD", "WAITING", "TOKEN", "NODE", "COMMAND"}};
+  if (many_spaces) rows[0].insert(rows[0].begin(), "LOCKSPACE");
+  for (const ListedLock& lock : listing.locks) {
+    Row row = {printable(lock.name),         lock.mode.empty() ? "-" : lock.mode,
+               std::to_string(lock.granted), std::to_string(lock.waiting),
+               number(lock.token),           node_text(lock.node, lock.orphaned),
+               printable(lock.command)};
+    if (many_spaces) row.insert(row.begin(), printable(lock.lockspace));
+    rows.push_back(std::move(row));
+  }
+  const std::string notice = listing.stale ? kStale : "";
+  if (listing.locks.empty()) return notice + "No locks.\n";
+  return notice + table(rows);
+}
+
+std::string text_of(const Showing& showing) {
+  const std::string notice = showing.stale ? kStale : "";
+  if (showing.locks.empty()) return notice + printable(showing.name) + " is free.\n";
+  std::vector<Row> rows = {{"", "MODE", "TOKEN", "NODE", "PID", "UID", "COMMAND"}};
+  std::size_t position = 0;
+  for (const ShownLock& lock : showing.locks) {
+    rows.push_back({lock.granted ? "holds" : "waits " + std::to_string(++position), lock.mode,
+                    number(lock.token), node_text(lock.node, lock.orphaned), number(lock.pid),
+                    lock.pid == 0 ? "-" : std::to_string(lock.uid), printable(lock.command)});
+  }
+  return notice + table(rows);
+}
+
+std::string text_of(const Status& status) {
+  const auto n = [](std::uint64_t value) { return std::to_string(value); };
+  std::string out = "node " + n(status.node) + " of cluster " + printable(status.cluster) + ": " +
+                    printable(status.state) +
+                    (status.primary ? ", in the primary component" : ", no quorum") +
+                    (status.voter ? "" : ", without a vote") + "\n";
+  std::vector<Row> rows = {
+      {"votes",
+       n(status.votes) + " of " + n(status.votes_configured) + ", quorum " + n(status.quorum)},
+      {"epoch", n(status.epoch) + ", the table is held by " + n(status.holders)},
+      {"ring", n(status.ring_sequence) + "." + n(status.ring_representative) + ":" +
+                   hexadecimal(status.ring_nonce)},
+      {"lease", format_duration(status.lease)},
+      {"locks", n(status.locks) + " held, " + n(status.waiting) + " waiting, on " +
+                    n(status.resources) + " names"},
+      {"sessions", n(status.sessions) + ", of them " + n(status.orphaned) + " orphaned"},
+      {"lockd", printable(status.daemon)},
+  };
+  for (const auto& [name, value] : status.counters) rows.push_back({printable(name), n(value)});
+  return out + table(rows);
+}
+
+std::string text_of(const std::vector<Member>& members) {
+  std::vector<Row> rows = {{"NODE", "STATE", "VOTES", "ADDRESS", "INCARNATION"}};
+  for (const Member& member : members) {
+    rows.push_back({std::to_string(member.node) + (member.self ? " (this one)" : ""), member.state,
+                    std::to_string(member.votes) + (member.witness ? " (witness)" : ""),
+                    printable(member.address),
+                    member.incarnation == 0 ? "-" : hexadecimal(member.incarnation)});
+  }
+  return table(rows);
+}
+
+}  // namespace tools::lockctl

@@ -1,0 +1,17 @@
+// Answers for people: aligned tables and sentences, each line ended. Bytes that could hurt a
+// terminal are escaped.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tools/lockctl/query.h"
+
+namespace tools::lockctl {
+
+std::string text_of(const Listing& listing);
+std::string text_of(const Showing& showing);
+std::string text_of(const Status& status);
+std::string text_of(const std::vector<Member>& members);
+
+}  // namespace tools::lockctl
