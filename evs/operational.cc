@@ -13,7 +13,7 @@ void Member::enter_operational(Instant now, TokenPass pass, std::optional<TokenM
   state.pass = std::move(pass);
   // A ring that has just formed looks for others at once.
   state.presence_at = now.boot;
-  state.moved_at.assign(ring_->size(), now.boot);
+  state.progress.assign(ring_->size(), {0, now.boot});
   state_ = std::move(state);
   trace(TraceEvent::enter_operational, ring_->id);
   visit(now, std::get<Operational>(state_), std::move(*token));
@@ -173,11 +173,12 @@ void Member::on_join(Instant now, const JoinMessage& join, Operational&) {
 // name it [Totem95 section 4, hole (a)].
 void Member::watch_progress(Instant now, Operational& state, Sequence sequence) {
   for (std::size_t i = 0; i < ring_->size(); ++i) {
-    // A visit can end the ring's membership no other way than here, so the state still stands.
-    const bool complete = ring_->acknowledged[i] >= sequence;
-    if (complete || i == ring_->self_index) {
-      state.moved_at[i] = now.boot;
-    } else if (now.boot - state.moved_at[i] > config_.fail_to_receive_timeout) {
+    Operational::Progress& progress = state.progress[i];
+    const Sequence acknowledged = ring_->acknowledged[i];
+    if (acknowledged >= sequence || acknowledged != progress.acknowledged) {
+      progress = {acknowledged, now.boot};
+    } else if (i != ring_->self_index &&
+               now.boot - progress.since > config_.fail_to_receive_timeout) {
       ++statistics_.failures_to_receive;
       candidates_.fail(ring_->members[i]);
       enter_gather(now, "a member fails to receive");

@@ -43,8 +43,14 @@ struct Operational {
   bool idle = false;
   bool requests_seen = false;  // The accepted token carried requests.
   Deadline presence_at;
-  std::vector<Duration>
-      moved_at;  // When each member's acknowledgement last moved, or was complete.
+
+  // Each member's acknowledgement as last seen, and since when it has not moved while there was
+  // more to acknowledge.
+  struct Progress {
+    Sequence acknowledged = 0;
+    Duration since{};
+  };
+  std::vector<Progress> progress;
 };
 
 // Agreeing on who is there. Ended by consensus and the Commit token that follows it.

@@ -1,0 +1,231 @@
+#include "evs/net/member.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "base/check.h"
+#include "base/random.h"
+#include "evs/net/clocks.h"
+#include "evs/net/entropy.h"
+#include "evs/net/self_test.h"
+
+namespace evs::net {
+namespace {
+
+// Bounds of one turn, so that the rest of the loop gets its time. What is left over is for the next
+// turn.
+constexpr int kBatchesPerTurn = 16;
+constexpr int kEventsPerTurn = 1024;
+
+template <typename Handle>
+void close_and_delete(Handle* handle) {
+  handle->data = nullptr;
+  uv_close(reinterpret_cast<uv_handle_t*>(handle),
+           [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
+}
+
+}  // namespace
+
+base::Result<std::vector<Address>, std::string> Member::addresses_of(const MemberConfig& config) {
+  std::vector<Address> addresses;
+  for (const base::NodeId id : config.ring.nodes) {
+    const auto node = std::ranges::find(config.nodes, id, &NodeAddresses::id);
+    if (node == config.nodes.end() || node->addresses.empty()) {
+      return base::error("node " + base::to_string(id) +
+                         ": has no address; add one to `addresses`");
+    }
+    const auto address = Address::parse(node->addresses.front());
+    if (!address) return base::error("node " + base::to_string(id) + ": " + address.error());
+    addresses.push_back(*address);
+  }
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    if (addresses[i].is_ipv6() != addresses[0].is_ipv6()) {
+      return base::error(
+          "nodes " + base::to_string(config.ring.nodes[0]) + " and " +
+          base::to_string(config.ring.nodes[i]) +
+          ": one has an IPv4 and the other an IPv6 address; use one kind for the ring");
+    }
+    for (std::size_t j = 0; j < i; ++j) {
+      if (addresses[i].to_string() != addresses[j].to_string()) continue;
+      return base::error("nodes " + base::to_string(config.ring.nodes[j]) + " and " +
+                         base::to_string(config.ring.nodes[i]) + " have the same address " +
+                         addresses[i].to_string());
+    }
+  }
+  return addresses;
+}
+
+base::Result<std::unique_ptr<Member>, std::string> Member::create(uv_loop_t& loop,
+                                                                  const MemberConfig& config,
+                                                                  Listener& listener,
+                                                                  TraceSink* trace) {
+  if (const auto valid = config.ring.validate(); !valid) return base::error(valid.error());
+  MbedtlsAead aead;
+  if (const auto sound = self_test(aead); !sound) {
+    return base::error("refusing to start: " + sound.error() +
+                       "; the installed mbedTLS library is broken, reinstall it");
+  }
+  auto addresses = addresses_of(config);
+  if (!addresses) return base::error(addresses.error());
+  const auto self = std::ranges::lower_bound(config.ring.nodes, config.ring.self);
+  auto socket =
+      UdpSocket::open((*addresses)[static_cast<std::size_t>(self - config.ring.nodes.begin())]);
+  if (!socket)
+    return base::error("node " + base::to_string(config.ring.self) + ": " + socket.error());
+
+  std::unique_ptr<Member> member(
+      new Member(loop, config, Parts{std::move(*socket), std::move(*addresses)}, listener, trace));
+  return member;
+}
+
+Member::Member(uv_loop_t& loop, const MemberConfig& config, Parts parts, Listener& listener,
+               TraceSink* trace)
+    : listener_(listener),
+      socket_(std::move(parts.socket)),
+      sealer_(aead_, config.key, config.ring.self, draw_salt()),
+      opener_(aead_, config.key, config.ring.self, config.ring.nodes),
+      queue_(*socket_, std::move(parts.addresses)),
+      now_(read_clocks()),
+      node_(config.ring, base::Incarnation{draw_u64()}, base::Random(draw_u64()), now_, trace),
+      poll_(new uv_poll_t),
+      timer_(new uv_timer_t),
+      soon_(new uv_idle_t) {
+  CHECK(uv_poll_init(&loop, poll_, socket_->descriptor()) == 0);
+  CHECK(uv_timer_init(&loop, timer_) == 0);
+  CHECK(uv_idle_init(&loop, soon_) == 0);
+  poll_->data = this;
+  timer_->data = this;
+  soon_->data = this;
+  wait();
+}
+
+Member::~Member() {
+  CHECK(!in_turn_);
+  close_and_delete(poll_);
+  close_and_delete(timer_);
+  close_and_delete(soon_);
+}
+
+base::Result<void, MulticastError> Member::multicast(Service service, base::Bytes payload) {
+  now_ = read_clocks();
+  auto result = node_.multicast(now_, service, payload);
+  transmit();
+  unsettled_ = true;
+  if (!in_turn_) wait();
+  return result;
+}
+
+void Member::leave() {
+  now_ = read_clocks();
+  node_.leave(now_);
+  transmit();
+  unsettled_ = true;
+  if (!in_turn_) wait();
+}
+
+LinkStatistics Member::statistics() const {
+  LinkStatistics statistics;
+  statistics.received = received_;
+  statistics.opened = opener_.opened();
+  statistics.sealed = sealer_.sealed();
+  statistics.dropped = dropped_;
+  statistics.send_errors = socket_->send_errors();
+  statistics.receive_errors = socket_->receive_errors();
+  statistics.last_send_error = socket_->last_send_error();
+  return statistics;
+}
+
+// One turn of the loop, whatever woke it: what has arrived comes first, so that a token which waits
+// in the socket is not declared lost.
+void Member::turn() {
+  in_turn_ = true;
+  receive();
+  now_ = read_clocks();
+  if (const auto due = node_.next_timeout(); due && *due <= now_.boot) {
+    node_.handle_timeout(now_);
+    unsettled_ = true;
+  }
+  if (unsettled_) settle();
+  queue_.flush();
+  in_turn_ = false;
+  wait();
+}
+
+void Member::receive() {
+  for (int batch = 0; batch < kBatchesPerTurn; ++batch) {
+    const auto datagrams = socket_->receive();
+    now_ = read_clocks();  // After the receive [rule 6.2].
+    received_ += datagrams.size();
+    for (const base::Bytes datagram : datagrams) {
+      const auto opened = opener_.open(datagram);
+      if (!opened) continue;
+      node_.handle_datagram(now_, opened->sender, opened->plaintext);
+      settle();
+    }
+    if (datagrams.size() < UdpSocket::kBatch) return;
+  }
+}
+
+// Brings out what the node's last input has caused. A listener that multicasts at each event can
+// keep this going for ever, so it is cut off and goes on in the next turn.
+void Member::settle() {
+  int events_left = kEventsPerTurn;
+  do {
+    unsettled_ = false;
+    transmit();
+    while (auto event = node_.poll_event()) {
+      listener_.on_event(now_, std::move(*event));
+      if (--events_left <= 0) {
+        unsettled_ = true;
+        return;
+      }
+    }
+    listener_.on_progress(now_);
+  } while (unsettled_ && --events_left > 0);
+}
+
+// Each datagram is sealed once, for all its receivers.
+void Member::transmit() {
+  while (auto transmit = node_.poll_transmit()) {
+    if (transmit->to == 0) continue;
+    if (queue_.full()) queue_.flush();
+    if (queue_.full()) {
+      ++dropped_;
+      continue;
+    }
+    sealer_.seal(transmit->datagram, queue_.push(transmit->to));
+  }
+  queue_.flush();
+}
+
+void Member::wait() {
+  const int awaited = queue_.empty() ? UV_READABLE : UV_READABLE | UV_WRITABLE;
+  if (awaited != awaited_) {
+    awaited_ = awaited;
+    CHECK(uv_poll_start(poll_, awaited, [](uv_poll_t* poll, int, int) {
+            static_cast<Member*>(poll->data)->turn();
+          }) == 0);
+  }
+
+  // What is due now is for the next turn of the loop: a timer of zero would be run again and again
+  // within this one.
+  const auto due = node_.next_timeout();
+  if (unsettled_ || (due && *due <= now_.boot)) {
+    uv_idle_start(soon_, [](uv_idle_t* soon) { static_cast<Member*>(soon->data)->turn(); });
+    return;
+  }
+  uv_idle_stop(soon_);
+  if (!due) {
+    uv_timer_stop(timer_);
+    return;
+  }
+  // The loop's timers count milliseconds of another clock than the node's, so they may come early:
+  // turn() asks again.
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - now_.boot).count();
+  uv_timer_start(
+      timer_, [](uv_timer_t* timer) { static_cast<Member*>(timer->data)->turn(); },
+      static_cast<std::uint64_t>(left), 0);
+}
+
+}  // namespace evs::net

@@ -1,0 +1,129 @@
+// A ring member on a libuv loop: an evs::Node with sockets, clocks, sealing and randomness around
+// it. The protocol is the node's, the datagrams' seal is record.h's. Not thread-safe: everything
+// happens on the loop's thread, and nothing blocks.
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "evs/config.h"
+#include "evs/event.h"
+#include "evs/net/address.h"
+#include "evs/net/mbedtls_aead.h"
+#include "evs/net/opener.h"
+#include "evs/net/record.h"
+#include "evs/net/sealer.h"
+#include "evs/net/send_queue.h"
+#include "evs/net/udp_socket.h"
+#include "evs/node.h"
+
+namespace evs::net {
+
+struct NodeAddresses {
+  base::NodeId id{};
+
+  // As this node sees them. The first is used, the others are for redundant links to come.
+  std::vector<std::string> addresses;
+};
+
+struct MemberConfig {
+  Config ring;
+  std::vector<NodeAddresses> nodes;  // One for each of ring.nodes, in any order.
+  ClusterKey key;
+};
+
+struct LinkStatistics {
+  std::uint64_t received = 0;     // Datagrams, before anything is asked of them.
+  std::uint64_t opened = 0;       // Of those, accepted; Member::refused() has the others.
+  std::uint64_t sealed = 0;       // Datagrams, each for one or more nodes.
+  std::uint64_t dropped = 0;      // Not sealed, because the send queue was full.
+  std::uint64_t send_errors = 0;  // Refused by the kernel for one receiver.
+  std::uint64_t receive_errors = 0;
+  int last_send_error = 0;  // An errno.
+};
+
+class Member {
+ public:
+  // Called from the loop, never from within multicast(), leave() or create(). Either may call
+  // multicast() and leave(); neither may destroy the member.
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+
+    virtual void on_event(Instant now, Event&& event) = 0;
+
+    // The node has had an input, and every event of it has been handed over. Node::evidence() and
+    // send_room() may have changed.
+    virtual void on_progress(Instant now) = 0;
+  };
+
+  // Tests the cryptography, binds this node's first address and starts the node. `loop` and
+  // `listener` outlive the member; `trace` may be null. The error says what is wrong, and what to
+  // do.
+  static base::Result<std::unique_ptr<Member>, std::string> create(uv_loop_t& loop,
+                                                                   const MemberConfig& config,
+                                                                   Listener& listener,
+                                                                   TraceSink* trace = nullptr);
+
+  // Silent from now on, without telling the others: call leave() for that. The loop must run once
+  // more before it is closed.
+  ~Member();
+  Member(const Member&) = delete;
+  Member& operator=(const Member&) = delete;
+
+  // As evs::Node has them.
+  base::Result<void, MulticastError> multicast(Service service, base::Bytes payload);
+  void leave();
+
+  // Borrowed. For what only looks: state(), regular(), evidence(), send_room(), statistics().
+  const Node& node() const { return node_; }
+
+  LinkStatistics statistics() const;
+  std::uint64_t refused(Refusal why) const { return opener_.refused(why); }
+
+ private:
+  // What create() has found out.
+  struct Parts {
+    std::unique_ptr<UdpSocket> socket;
+    std::vector<Address> addresses;
+  };
+
+  Member(uv_loop_t& loop, const MemberConfig& config, Parts parts, Listener& listener,
+         TraceSink* trace);
+
+  static base::Result<std::vector<Address>, std::string> addresses_of(const MemberConfig& config);
+
+  void turn();
+  void receive();
+  void settle();
+  void transmit();
+  void wait();
+
+  Listener& listener_;
+  MbedtlsAead aead_;
+  std::unique_ptr<UdpSocket> socket_;
+  Sealer sealer_;
+  Opener opener_;
+  SendQueue queue_;
+  Instant now_;  // The last reading of the clocks: inputs to the node never go back in time.
+  Node node_;
+  std::uint64_t received_ = 0;
+  std::uint64_t dropped_ = 0;
+  bool in_turn_ = false;
+  bool unsettled_ = true;  // The node had an input whose events were not all handed over.
+
+  // The loop owns these once they are being closed.
+  uv_poll_t* poll_ = nullptr;
+  uv_timer_t* timer_ = nullptr;
+  uv_idle_t* soon_ = nullptr;
+  int awaited_ = 0;  // What poll_ is watching for.
+};
+
+}  // namespace evs::net

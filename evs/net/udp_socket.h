@@ -1,0 +1,63 @@
+// A bound UDP socket that receives and sends many datagrams with one system call. It never blocks
+// and trusts no source address: who sent a datagram is what its seal says.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "evs/net/address.h"
+
+namespace evs::net {
+
+class UdpSocket {
+ public:
+  // Datagrams that one call receives or sends.
+  static constexpr std::size_t kBatch = 32;
+
+  struct Outgoing {
+    const Address* to = nullptr;
+    base::Bytes datagram;
+  };
+
+  // Binds, and raises the kernel's buffers as far as allowed. The error names the address and says
+  // what to do.
+  static base::Result<std::unique_ptr<UdpSocket>, std::string> open(const Address& local);
+
+  ~UdpSocket();
+  UdpSocket(const UdpSocket&) = delete;
+  UdpSocket& operator=(const UdpSocket&) = delete;
+
+  int descriptor() const { return fd_; }
+
+  // What has arrived, up to kBatch datagrams, borrowed until the next call. Empty if there is none.
+  std::span<const base::Bytes> receive();
+
+  // Sends up to kBatch datagrams in their order, and answers for how many that is settled: sent, or
+  // refused for good and counted. Fewer if the socket is full.
+  std::size_t send(std::span<const Outgoing> datagrams);
+
+  std::uint64_t receive_errors() const { return receive_errors_; }
+  std::uint64_t send_errors() const { return send_errors_; }
+
+  // Why the last of them was refused, as an errno; 0 if none was.
+  int last_send_error() const { return last_send_error_; }
+
+ private:
+  struct Batch;
+
+  explicit UdpSocket(int fd);
+
+  int fd_;
+  std::unique_ptr<Batch> batch_;
+  std::uint64_t receive_errors_ = 0;
+  std::uint64_t send_errors_ = 0;
+  int last_send_error_ = 0;
+};
+
+}  // namespace evs::net

@@ -1,0 +1,67 @@
+#include "tests/sim/run_options.h"
+
+#include <chrono>
+
+#include "base/random.h"
+
+namespace sim {
+
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+}  // namespace
+
+RunOptions RunOptions::from_seed(std::uint64_t seed) {
+  base::Random random(seed ^ 0x72696e676c6f636bu);
+  RunOptions o;
+  o.seed = seed;
+  o.nodes = random.chance(1, 12) ? random.between(std::uint64_t{1}, std::uint64_t{8})
+                                 : random.between(std::uint64_t{3}, std::uint64_t{5});
+  o.faulty_time = random.between(milliseconds(1000), milliseconds(6000));
+  if (random.chance(2, 3)) {
+    o.loss = static_cast<std::uint32_t>(random.below(random.chance(1, 4) ? 300 : 60));
+  }
+  if (random.chance(1, 2)) o.duplication = static_cast<std::uint32_t>(random.below(100));
+  if (random.chance(1, 2)) o.straggling = static_cast<std::uint32_t>(random.below(40));
+  if (random.chance(1, 2)) o.attack = static_cast<std::uint32_t>(random.below(50));
+  o.delay_min = random.between(microseconds(30), microseconds(400));
+  o.delay_max = o.delay_min + random.between(microseconds(0), microseconds(2000));
+  o.straggle_max = random.between(milliseconds(2), milliseconds(400));
+  if (random.chance(4, 5))
+    o.partition_every = random.between(milliseconds(100), milliseconds(1500));
+  if (random.chance(1, 2)) o.crash_every = random.between(milliseconds(300), milliseconds(4000));
+  if (random.chance(1, 2)) o.pause_every = random.between(milliseconds(200), milliseconds(3000));
+  o.message_every = random.chance(1, 8) ? random.between(microseconds(200), microseconds(1000))
+                                        : random.between(milliseconds(1), milliseconds(30));
+  o.one_way_cuts = random.chance(1, 3);
+  o.strike_at_delivery = random.chance(1, 2);
+  if (random.chance(3, 4)) o.drift_ppm = static_cast<std::uint32_t>(random.below(10000));
+  o.small_windows = random.chance(1, 4);
+  o.large_messages = random.chance(1, 6);
+  return o;
+}
+
+std::string RunOptions::to_string() const {
+  const auto ms = [](Duration d) {
+    return std::to_string(std::chrono::duration<double, std::milli>(d).count()).substr(0, 6);
+  };
+  std::string text = "seed=" + std::to_string(seed);
+  text += workload == Workload::ring ? " workload=ring" : " workload=cluster";
+  text += " nodes=" + std::to_string(nodes);
+  text += " faulty_ms=" + ms(faulty_time);
+  text += " loss=" + std::to_string(loss) + " duplication=" + std::to_string(duplication);
+  text += " straggling=" + std::to_string(straggling) + " attack=" + std::to_string(attack);
+  text += " delay_ms=" + ms(delay_min) + ".." + ms(delay_max);
+  text += " partition_ms=" + ms(partition_every) + " crash_ms=" + ms(crash_every);
+  text += " pause_ms=" + ms(pause_every) + " message_ms=" + ms(message_every);
+  text += one_way_cuts ? " one-way" : "";
+  text += strike_at_delivery ? " striking" : "";
+  text += " drift_ppm=" + std::to_string(drift_ppm);
+  text += small_windows ? " small-windows" : "";
+  text += large_messages ? " large-messages" : "";
+  return text;
+}
+
+}  // namespace sim

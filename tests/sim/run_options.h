@@ -1,0 +1,53 @@
+// What one simulated run is like: everything is drawn from its seed, so that a seed names a run.
+// Each run has its own mixture of faults, some none of a kind, because faults that always come
+// together hide each other.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "base/time.h"
+
+namespace sim {
+
+using base::Duration;
+
+enum class Workload : std::uint8_t {
+  ring,     // Ring members alone, multicasting.
+  cluster,  // Whole daemons, with clients that take locks.
+};
+
+struct RunOptions {
+  std::uint64_t seed = 0;
+  Workload workload = Workload::ring;
+  std::size_t nodes = 3;
+  Duration faulty_time{};  // How long faults go on, before everything heals.
+
+  // Of a thousand datagrams.
+  std::uint32_t loss = 0;
+  std::uint32_t duplication = 0;
+  std::uint32_t straggling = 0;  // Delayed far beyond the others.
+  std::uint32_t attack = 0;      // Each datagram sent lets the attacker replay or forge one.
+
+  Duration delay_min{};
+  Duration delay_max{};
+  Duration straggle_max{};
+
+  // Mean time between faults of a kind; zero for none.
+  Duration partition_every{};
+  Duration crash_every{};
+  Duration pause_every{};
+  Duration message_every{};
+
+  bool one_way_cuts = false;
+  bool strike_at_delivery = false;  // A fault right after a safe delivery or an install is likely.
+  std::uint32_t drift_ppm = 0;      // Each node's clocks run up to this much fast or slow.
+  bool small_windows = false;
+  bool large_messages = false;
+
+  static RunOptions from_seed(std::uint64_t seed);
+  std::string to_string() const;
+};
+
+}  // namespace sim
