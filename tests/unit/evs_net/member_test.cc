@@ -1,0 +1,311 @@
+#include "evs/net/member.h"
+
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "tests/unit/evs_net/sealing.h"
+
+using base::NodeId;
+using evs::Service;
+using evs::net::Address;
+using evs::net::Member;
+using evs::net::MemberConfig;
+using evs::net::Refusal;
+
+namespace {
+
+// Ends every wait of these tests that would not end.
+constexpr std::uint64_t kDeadlineMs = 20000;
+
+struct Loop {
+  Loop() { REQUIRE(uv_loop_init(&loop) == 0); }
+  ~Loop() {
+    uv_run(&loop, UV_RUN_DEFAULT);
+    CHECK(uv_loop_close(&loop) == 0);
+  }
+
+  // Runs until `done`; false at the deadline.
+  bool run_until(const std::function<bool()>& done) {
+    bool late = false;
+    auto* deadline = new uv_timer_t;
+    uv_timer_init(&loop, deadline);
+    deadline->data = &late;
+    uv_timer_start(
+        deadline, [](uv_timer_t* t) { *static_cast<bool*>(t->data) = true; }, kDeadlineMs, 0);
+    while (!late && !done()) uv_run(&loop, UV_RUN_ONCE);
+    uv_close(reinterpret_cast<uv_handle_t*>(deadline),
+             [](uv_handle_t* h) { delete reinterpret_cast<uv_timer_t*>(h); });
+    return done();
+  }
+
+  uv_loop_t loop;
+};
+
+// Ports that were free a moment ago.
+std::vector<std::string> free_addresses(std::size_t count, bool ipv6 = false) {
+  std::vector<std::string> addresses;
+  std::vector<int> sockets;
+  for (std::size_t i = 0; i < count; ++i) {
+    const int fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM, 0);
+    sockaddr_storage any{};
+    socklen_t size = sizeof any;
+    std::string host = "127.0.0.1";
+    if (ipv6) {
+      auto& in6 = reinterpret_cast<sockaddr_in6&>(any);
+      in6.sin6_family = AF_INET6;
+      in6.sin6_addr = in6addr_loopback;
+      host = "[::1]";
+    } else {
+      auto& in4 = reinterpret_cast<sockaddr_in&>(any);
+      in4.sin_family = AF_INET;
+      in4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    }
+    REQUIRE(bind(fd, reinterpret_cast<sockaddr*>(&any), size) == 0);
+    REQUIRE(getsockname(fd, reinterpret_cast<sockaddr*>(&any), &size) == 0);
+    const auto port = ntohs(ipv6 ? reinterpret_cast<sockaddr_in6&>(any).sin6_port
+                                 : reinterpret_cast<sockaddr_in&>(any).sin_port);
+    addresses.push_back(host + ":" + std::to_string(port));
+    sockets.push_back(fd);
+  }
+  for (int fd : sockets) close(fd);
+  return addresses;
+}
+
+MemberConfig config_of(std::uint32_t self, const std::vector<std::string>& addresses) {
+  MemberConfig config;
+  config.key = sealing::cluster_key();
+  config.ring.self = NodeId{self};
+  for (std::uint32_t i = 0; i < addresses.size(); ++i) {
+    config.ring.nodes.push_back(NodeId{i + 1});
+    config.nodes.push_back({NodeId{i + 1}, {addresses[i]}});
+  }
+  return config;
+}
+
+// A member that writes down what it is told.
+struct Recorder : Member::Listener {
+  Recorder(Loop& loop, const MemberConfig& config) {
+    auto created = Member::create(loop.loop, config, *this);
+    REQUIRE_MESSAGE(created.has_value(), (created ? "" : created.error()));
+    member = std::move(*created);
+  }
+
+  void on_event(base::Instant now, evs::Event&& event) override {
+    CHECK(now.boot >= last.boot);
+    CHECK(now.raw >= last.raw);
+    last = now;
+    CHECK_FALSE(calling_in);
+    if (const auto* delivery = std::get_if<evs::Delivery>(&event)) {
+      delivered.push_back(base::text_of(delivery->payload));
+      if (answer) answer(delivered.back());
+    } else {
+      ++changes;
+    }
+  }
+  void on_progress(base::Instant) override { ++progress; }
+
+  bool multicast(std::string_view text, Service service = Service::safe) {
+    calling_in = true;
+    const bool taken = member->multicast(service, base::bytes_of(text)).has_value();
+    calling_in = false;
+    return taken;
+  }
+
+  bool in_ring_of(std::size_t members) const {
+    return member->node().state() == evs::NodeState::operational &&
+           member->node().regular().members.size() == members;
+  }
+
+  std::function<void(const std::string&)> answer;
+  std::vector<std::string> delivered;
+  int changes = 0;
+  int progress = 0;
+  bool calling_in = false;
+  base::Instant last;
+  std::unique_ptr<Member> member;
+};
+
+std::string error_of(Loop& loop, const MemberConfig& config) {
+  struct Silent : Member::Listener {
+    void on_event(base::Instant, evs::Event&&) override {}
+    void on_progress(base::Instant) override {}
+  } silent;
+  const auto created = Member::create(loop.loop, config, silent);
+  return created ? "no error" : created.error();
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+void send_to(const std::string& address, base::Bytes datagram) {
+  const auto to = Address::parse(address);
+  REQUIRE(to.has_value());
+  const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  REQUIRE(sendto(fd, datagram.data(), datagram.size(), 0, to->get(), to->size()) ==
+          static_cast<ssize_t>(datagram.size()));
+  close(fd);
+}
+
+void form_a_ring_and_agree(const std::vector<std::string>& addresses) {
+  Loop loop;
+  std::vector<std::unique_ptr<Recorder>> peers;
+  const auto count = static_cast<std::uint32_t>(addresses.size());
+  for (std::uint32_t id = 1; id <= count; ++id) {
+    peers.push_back(std::make_unique<Recorder>(loop, config_of(id, addresses)));
+  }
+  REQUIRE(loop.run_until([&] {
+    return std::ranges::all_of(peers, [&](const auto& peer) { return peer->in_ring_of(count); });
+  }));
+  for (int i = 0; i < 100; ++i) {
+    for (auto& peer : peers) {
+      const std::string text =
+          base::to_string(peer->member->node().self().node) + ":" + std::to_string(i);
+      REQUIRE(peer->multicast(text, i % 2 == 0 ? Service::safe : Service::agreed));
+    }
+  }
+  REQUIRE(peers[0]->multicast(std::string(300000, 'x')));
+  const std::size_t all = 100 * count + 1;
+  CHECK(loop.run_until([&] {
+    return std::ranges::all_of(peers,
+                               [&](const auto& peer) { return peer->delivered.size() == all; });
+  }));
+  for (auto& peer : peers) CHECK(peer->delivered == peers[0]->delivered);
+}
+
+}  // namespace
+
+TEST_CASE("two members on loopback form a ring and deliver the same messages in the same order") {
+  form_a_ring_and_agree(free_addresses(2));
+}
+
+TEST_CASE("three members do so over IPv6") {
+  form_a_ring_and_agree(free_addresses(3, true));
+}
+
+TEST_CASE("a member alone hears itself, and never from within its own call") {
+  Loop loop;
+  Recorder peer(loop, config_of(1, free_addresses(1)));
+  CHECK(peer.multicast("a"));
+  CHECK(peer.multicast("b", Service::agreed));
+  CHECK(peer.delivered.empty());
+  CHECK(loop.run_until([&] { return peer.delivered.size() == 2; }));
+  CHECK(peer.delivered == std::vector<std::string>{"a", "b"});
+  CHECK(peer.changes >= 1);
+  CHECK(peer.progress >= 1);
+}
+
+TEST_CASE("a listener may multicast at each delivery, and the loop still gets its turns") {
+  Loop loop;
+  Recorder peer(loop, config_of(1, free_addresses(1)));
+  peer.answer = [&](const std::string&) {
+    static_cast<void>(peer.member->multicast(Service::agreed, base::bytes_of("again")));
+  };
+  CHECK(peer.multicast("first"));
+  int turns = 0;
+  CHECK(loop.run_until([&] { return ++turns > 20 && peer.delivered.size() > 5000; }));
+}
+
+TEST_CASE("a member that leaves is gone for the other at once, without a time-out") {
+  Loop loop;
+  const auto addresses = free_addresses(2);
+  Recorder stays(loop, config_of(1, addresses));
+  Recorder leaves(loop, config_of(2, addresses));
+  REQUIRE(loop.run_until([&] { return stays.in_ring_of(2) && leaves.in_ring_of(2); }));
+  leaves.member->leave();
+  CHECK(loop.run_until([&] { return stays.in_ring_of(1); }));
+  CHECK(leaves.member->node().state() == evs::NodeState::left);
+  CHECK_FALSE(leaves.multicast("too late"));
+}
+
+TEST_CASE("a member that is destroyed is missed, and one that starts in its place comes in") {
+  Loop loop;
+  const auto addresses = free_addresses(2);
+  Recorder stays(loop, config_of(1, addresses));
+  std::optional<Recorder> other(std::in_place, loop, config_of(2, addresses));
+  REQUIRE(loop.run_until([&] { return stays.in_ring_of(2); }));
+  const auto before = stays.member->node().regular().members;
+  other.reset();
+  REQUIRE(loop.run_until([&] { return stays.in_ring_of(1); }));
+  other.emplace(loop, config_of(2, addresses));
+  CHECK(loop.run_until([&] { return stays.in_ring_of(2) && other->in_ring_of(2); }));
+  CHECK(stays.member->node().regular().members != before);
+}
+
+TEST_CASE(
+    "garbage, replays and another cluster's datagrams on the port are counted and harm nobody") {
+  Loop loop;
+  const auto addresses = free_addresses(2);
+  Recorder one(loop, config_of(1, addresses));
+  MemberConfig foreign = config_of(2, addresses);
+  foreign.key.master.bytes()[0] ^= std::byte{1};
+  {
+    Recorder stranger(loop, foreign);
+    REQUIRE(loop.run_until([&] { return one.member->refused(Refusal::forged) > 3; }));
+    CHECK(one.in_ring_of(1));
+  }
+
+  sealing::Sender recorded(0, 1, sealing::cluster_key(), NodeId{2});
+  const base::Buffer datagram = recorded.seal("no message of the ring");
+  send_to(addresses[0], datagram);
+  send_to(addresses[0], datagram);
+  send_to(addresses[0], base::bytes_of("short"));
+  base::Random random(1);
+  for (int i = 0; i < 100; ++i) {
+    base::Buffer garbage(random.below(3000));
+    for (std::byte& b : garbage) b = static_cast<std::byte>(random.below(256));
+    send_to(addresses[0], garbage);
+  }
+  CHECK(loop.run_until([&] {
+    const auto statistics = one.member->statistics();
+    return one.member->refused(Refusal::replayed) == 1 && statistics.received >= 103;
+  }));
+  CHECK(one.member->refused(Refusal::too_short) >= 1);
+  CHECK(one.member->node().statistics().datagrams_malformed == 1);
+
+  Recorder two(loop, config_of(2, addresses));
+  CHECK(loop.run_until([&] { return one.in_ring_of(2) && two.in_ring_of(2); }));
+}
+
+TEST_CASE("an address in use is named, with what to do about it") {
+  Loop loop;
+  const auto addresses = free_addresses(1);
+  Recorder first(loop, config_of(1, addresses));
+  const std::string error = error_of(loop, config_of(1, addresses));
+  CHECK(contains(error, addresses[0]));
+  CHECK(contains(error, "in use"));
+  CHECK(contains(error, "addresses"));
+}
+
+TEST_CASE("an address of another machine is named, with what to do about it") {
+  Loop loop;
+  const std::string error = error_of(loop, config_of(1, {"192.0.2.1:7001"}));
+  CHECK(contains(error, "192.0.2.1:7001 is not one of this machine"));
+}
+
+TEST_CASE("addresses that can not work together are refused, and both nodes named") {
+  Loop loop;
+  CHECK(contains(error_of(loop, config_of(1, {"127.0.0.1:7001", "127.0.0.1:7001"})),
+                 "nodes 1 and 2 have the same address 127.0.0.1:7001"));
+  CHECK(contains(error_of(loop, config_of(1, {"127.0.0.1:7001", "[::1]:7002"})),
+                 "nodes 1 and 2: one has an IPv4"));
+  MemberConfig config = config_of(1, {"127.0.0.1:7001", "127.0.0.1:7002"});
+  config.nodes[1].addresses.clear();
+  CHECK(contains(error_of(loop, config), "node 2: has no address"));
+}
+
+TEST_CASE("a member is not created with a ring configuration that is wrong") {
+  Loop loop;
+  MemberConfig config = config_of(1, {"127.0.0.1:7001"});
+  config.ring.self = NodeId{9};
+  CHECK(contains(error_of(loop, config), "self"));
+}
