@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "tools/lockctl/query.h"
+#include "tools/lockctl/answers.h"
+#include "tools/lockctl/failure.h"
 
 namespace tools::lockctl {
 

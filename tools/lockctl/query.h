@@ -1,89 +1,17 @@
-// Answers of the daemon to questions, as values of our own. Names and commands are any bytes.
+// Asks the daemon about locks, the cluster and itself. Blocks as liblock/query.h says.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/result.h"
-#include "base/time.h"
 #include "tools/client.h"
+#include "tools/lockctl/answers.h"
 #include "tools/lockctl/failure.h"
 
 namespace tools::lockctl {
 
-struct ListedLock {
-  std::string lockspace;
-  std::string name;
-  std::string mode;  // Of the strongest holder; token, node and command are the first one's.
-  std::uint32_t granted = 0;
-  std::uint32_t waiting = 0;
-  std::uint64_t token = 0;
-  std::uint32_t node = 0;
-  bool orphaned = false;
-  std::string command;
-};
-
-struct Listing {
-  std::vector<ListedLock> locks;  // Sorted.
-  bool stale = false;             // Without a quorum: what was known last.
-};
-
-struct ShownLock {
-  bool granted = false;
-  std::string mode;
-  std::uint64_t token = 0;
-  std::uint64_t session = 0;
-  std::uint32_t node = 0;
-  std::uint32_t pid = 0;
-  std::uint32_t uid = 0;
-  bool orphaned = false;
-  std::string command;
-};
-
-struct Showing {
-  std::string lockspace;
-  std::string name;
-  std::vector<ShownLock> locks;  // Holders, then the queue.
-  bool stale = false;
-};
-
-struct Status {
-  std::string cluster;
-  std::string daemon;
-  std::string state;
-  std::uint32_t node = 0;
-  bool primary = false;
-  bool voter = false;
-  std::uint64_t epoch = 0;
-  std::uint64_t ring_sequence = 0;
-  std::uint32_t ring_representative = 0;
-  std::uint64_t ring_nonce = 0;
-  std::uint32_t votes = 0;
-  std::uint32_t quorum = 0;
-  std::uint32_t votes_configured = 0;
-  std::uint32_t holders = 0;
-  base::Duration lease{0};
-  std::uint64_t sessions = 0;
-  std::uint64_t resources = 0;
-  std::uint64_t locks = 0;
-  std::uint64_t waiting = 0;
-  std::uint64_t orphaned = 0;
-  std::vector<std::pair<std::string, std::uint64_t>> counters;
-};
-
-struct Member {
-  std::uint32_t node = 0;
-  std::uint64_t incarnation = 0;
-  std::uint32_t votes = 0;
-  bool witness = false;
-  bool self = false;
-  std::string state;
-  std::string address;
-};
-
-// Asks one daemon. Blocks as liblock/query.h says.
 class Query {
  public:
   static base::Result<Query, Failure> connect(const std::string& socket);

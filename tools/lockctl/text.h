@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tools/lockctl/query.h"
+#include "tools/lockctl/answers.h"
 
 namespace tools::lockctl {
 

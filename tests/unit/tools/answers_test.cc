@@ -1,0 +1,111 @@
+#include "tools/lockctl/answers.h"
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tools/lockctl/json.h"
+#include "tools/lockctl/text.h"
+
+using namespace tools::lockctl;
+using nlohmann::json;
+
+namespace {
+
+Listing two_locks() {
+  Listing listing;
+  listing.locks.resize(2);
+  listing.locks[0] = {"default", "db/migrate", "EX", 1, 2, 4711, 3, false, "sleep 5"};
+  listing.locks[1] = {"default", std::string("\x1b\xff", 2), "", 0, 1, 0, 0, false, ""};
+  return listing;
+}
+
+}  // namespace
+
+TEST_CASE("a listing is a table, and bytes that could hurt a terminal are escaped") {
+  CHECK(text_of(two_locks()) ==
+        "NAME        MODE  HELD  WAITING  TOKEN  NODE  COMMAND\n"
+        "db/migrate  EX    1     2        4711   3     sleep 5\n"
+        "\\x1b\\xff    -     0     1        -      -\n");
+  CHECK(text_of(Listing{}) == "No locks.\n");
+}
+
+TEST_CASE("another lockspace than the default one gets a column") {
+  Listing listing = two_locks();
+  listing.locks[0].lockspace = "web";
+  CHECK(text_of(listing).find("LOCKSPACE  NAME") == 0);
+}
+
+TEST_CASE("answers without a quorum say that they are old") {
+  Listing listing = two_locks();
+  listing.stale = true;
+  CHECK(text_of(listing).find("This daemon has no quorum") == 0);
+  CHECK(json::parse(json_of(listing))["stale"] == true);
+}
+
+TEST_CASE("a lock is shown with its holders and its queue in order") {
+  Showing showing;
+  showing.lockspace = "default";
+  showing.name = "jobs";
+  CHECK(text_of(showing) == "jobs is free.\n");
+  showing.locks.resize(3);
+  showing.locks[0] = {true, "EX", 9, 5, 2, 100, 1000, true, "make"};
+  showing.locks[1] = {false, "EX", 0, 6, 1, 101, 1000, false, "a"};
+  showing.locks[2] = {false, "PR", 0, 7, 3, 0, 0, false, "b"};
+  CHECK(text_of(showing) ==
+        "         MODE  TOKEN  NODE      PID  UID   COMMAND\n"
+        "holds    EX    9      2 (gone)  100  1000  make\n"
+        "waits 1  EX    -      1         101  1000  a\n"
+        "waits 2  PR    -      3         -    -     b\n");
+  const json shown = json::parse(json_of(showing));
+  CHECK(shown["holders"].size() == 1);
+  CHECK(shown["holders"][0]["token"] == 9);
+  CHECK(shown["holders"][0]["orphaned"] == true);
+  CHECK(shown["waiters"][1]["position"] == 2);
+  CHECK(shown["waiters"][1]["mode"] == "PR");
+}
+
+TEST_CASE("the status says in its first line whether locks are granted here") {
+  Status status;
+  status.cluster = "demo";
+  status.node = 2;
+  status.state = "active";
+  status.primary = true;
+  status.voter = true;
+  status.ring_nonce = 0xfedcba9876543210;
+  status.counters = {{"datagrams_dropped", 3}};
+  CHECK(text_of(status).find("node 2 of cluster demo: active, in the primary component\n") == 0);
+  const json answer = json::parse(json_of(status));
+  CHECK(answer["primary"] == true);
+  CHECK(answer["ring"]["nonce"] == "fedcba9876543210");
+  CHECK(answer["counters"]["datagrams_dropped"] == 3);
+  status.primary = false;
+  CHECK(text_of(status).find(", no quorum\n") != std::string::npos);
+}
+
+TEST_CASE("members are listed with this one marked") {
+  Member member;
+  member.node = 1;
+  member.self = true;
+  member.state = "active";
+  member.votes = 1;
+  member.address = "127.0.0.1:7001";
+  CHECK(text_of(std::vector<Member>{member}).find("1 (this one)  active  1      127.0.0.1:7001") !=
+        std::string::npos);
+  CHECK(json::parse(json_of(std::vector<Member>{member}))["members"][0]["self"] == true);
+}
+
+TEST_CASE("every JSON answer is one line, whatever bytes are in it") {
+  Listing listing = two_locks();
+  listing.locks[0].command = std::string("a\nb\xff\"", 5);
+  const std::string line = json_of(listing);
+  CHECK(line.find('\n') == line.size() - 1);
+  CHECK(json::parse(line)["locks"][0]["command"] == "a\\x0ab\\xff\"");
+  RunReport report;
+  report.name = "jobs";
+  report.token = 18446744073709551615u;
+  report.exit_code = 79;
+  report.lost = true;
+  CHECK(json::parse(json_of(report))["token"] == 18446744073709551615u);
+  CHECK(json::parse(json_of(Failure{75, "busy"})) == json{{"error", "busy"}, {"exit_code", 75}});
+}
