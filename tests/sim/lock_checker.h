@@ -1,0 +1,140 @@
+// Judges a run of a whole cluster by what locks promise: ME, ME-T, TM, NPG, NLR, RX, FIFO and LF
+// for locks, E10 to E12 for the replicas. It knows what clients, daemons and replicas told, and
+// nothing of how they work. The properties are stated in docs/testing.md.
+//
+// Reports are made in the order of true time. Times are true time: the simulator's own clock, or
+// one boot clock where all processes run on one machine. Memory is a record a request, a session
+// and an ordered command.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "dlm/lock.h"
+#include "evs/event.h"
+#include "tests/sim/evs_checker.h"
+
+namespace sim {
+
+using TrueTime = base::Duration;
+
+// A command's place in the order of one epoch.
+struct OrderedPlace {
+  std::uint64_t epoch = 0;
+  base::RingId ring;  // The regular configuration in which it was sent.
+  std::uint64_t sequence = 0;
+  std::uint32_t index = 0;
+
+  friend auto operator<=>(const OrderedPlace&, const OrderedPlace&) = default;
+};
+
+// What a command did to one lock. `resource` is any text that names it; needed with queued and
+// granted.
+struct OrderedEffect {
+  dlm::Effect effect;
+  std::string resource;
+};
+
+// A session ended in the order, by this command. Its locks may be released by later ones.
+struct OrderedEnd {
+  // closed: by its client's wish or end of file. expired: its lease was waited out. fenced: its
+  // machine is certainly stopped.
+  enum class How : std::uint8_t { closed, expired, fenced };
+
+  base::SessionId session{};
+  How how{};
+};
+
+// A replica that holds a table applied a command.
+struct Applied {
+  TrueTime at{};
+  base::Processor by;
+  base::Processor sender;
+  OrderedPlace place;
+  evs::ConfigurationKind kind = evs::ConfigurationKind::regular;
+  base::RingId configuration;  // The one in which it was delivered.
+  std::uint64_t command = 0;   // Digest of its bytes.
+  std::uint64_t state = 0;     // Digest of the replica's whole state after it.
+  std::vector<OrderedEnd> ended;
+  std::vector<OrderedEffect> effects;
+};
+
+// The content of the command that makes an epoch active.
+struct Activation {
+  std::uint64_t epoch = 0;
+  base::RingId ring;
+  std::vector<base::Processor> members;
+  std::vector<base::NodeId> voters;  // Those whose records were written.
+
+  // The table begins empty, or is the one of `donor`.
+  bool cold = false;
+  base::Processor donor;
+
+  friend bool operator==(const Activation&, const Activation&) = default;
+};
+
+class LockChecker {
+ public:
+  static constexpr std::size_t kViolationsMax = 16;
+
+  // Each of `nodes` configured nodes has one vote.
+  explicit LockChecker(std::size_t nodes);
+  ~LockChecker();
+  LockChecker(const LockChecker&) = delete;
+  LockChecker& operator=(const LockChecker&) = delete;
+
+  // Clients. A belief begins with client_ok and lasts until the client asks for the release, is
+  // told of the loss, gives up, is gone, or its session's deadline passes on its own clock.
+  void client_acquires(TrueTime at, dlm::LockName lock, std::string_view resource, dlm::Mode mode);
+  void client_ok(TrueTime at, dlm::LockName lock, base::Token token);
+  void client_releases(TrueTime at, dlm::LockName lock);  // Asks for it.
+  void client_released(TrueTime at, dlm::LockName lock);  // Is told so.
+
+  // The request was refused, cancelled or given up, or the grant is lost. Final.
+  void client_failed(TrueTime at, dlm::LockName lock);
+  void client_lost(TrueTime at, dlm::LockName lock);
+
+  // The client closed its session, or died.
+  void client_closed(TrueTime at, base::SessionId session);
+
+  // The true time at which the client's own clock reaches the deadline that it knows. To be told
+  // again when a new deadline comes, and when a fault changes the pace of that clock.
+  void client_deadline(TrueTime at, base::SessionId session, TrueTime until);
+
+  // A resource that compares tokens was used. What it refuses is reported too.
+  void access(TrueTime at, std::string_view resource, dlm::LockName lock, dlm::Mode mode,
+              base::Token token, bool accepted);
+
+  // Daemons. `until`: the true time at which the longest duration ends that a daemon handed out to
+  // this session, whether or not the client knows it.
+  void lease_promised(TrueTime at, base::SessionId session, TrueTime until);
+
+  // A configuration was delivered at a daemon.
+  void installed(TrueTime at, const base::Processor& by, const evs::Configuration& configuration);
+
+  // A daemon sends GRANTED to a client.
+  void told(TrueTime at, const base::Processor& by, dlm::LockName lock);
+
+  // ACTIVATE was delivered, in a configuration of this kind.
+  void activated(TrueTime at, const base::Processor& by, evs::ConfigurationKind kind,
+                 const Activation& activation);
+
+  void applied(const Applied& applied);
+
+  bool violated() const;
+
+  // To be called once, at the end.
+  std::vector<Violation> finish();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sim

@@ -1,0 +1,576 @@
+// The judge is judged: one good history passes, and each way of spoiling it is seen.
+#include "tests/sim/lock_checker.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <functional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sim {
+namespace {
+
+using base::NodeId;
+using base::Processor;
+using base::RequestId;
+using base::RingId;
+using base::SessionId;
+using base::Token;
+using dlm::LockName;
+using dlm::Mode;
+using evs::ConfigurationKind;
+
+constexpr Processor kP1{NodeId{1}, base::Incarnation{11}};
+constexpr Processor kP2{NodeId{2}, base::Incarnation{12}};
+constexpr Processor kP3{NodeId{3}, base::Incarnation{13}};
+constexpr Processor kQ1{NodeId{1}, base::Incarnation{21}};  // Node 1 after a restart.
+constexpr Processor kQ2{NodeId{2}, base::Incarnation{22}};
+
+constexpr RingId kR1{1, NodeId{1}, 101};
+constexpr RingId kT1{2, NodeId{1}, 102};
+constexpr RingId kR2{3, NodeId{1}, 103};
+constexpr RingId kR3{4, NodeId{1}, 104};
+
+constexpr SessionId kA{10};
+constexpr SessionId kB{20};
+constexpr SessionId kC{30};
+constexpr SessionId kD{40};
+
+TrueTime ms(std::int64_t n) {
+  return std::chrono::milliseconds(n);
+}
+
+LockName lock(SessionId session, std::uint64_t request) {
+  return {session, RequestId{request}};
+}
+
+OrderedEffect granted(LockName name, const std::string& resource, Mode mode, std::uint64_t token) {
+  return {{dlm::Effect::Kind::granted, dlm::Status::ok, mode, name, Token{token}}, resource};
+}
+OrderedEffect queued(LockName name, const std::string& resource, Mode mode) {
+  return {{dlm::Effect::Kind::queued, dlm::Status::ok, mode, name, Token{}}, resource};
+}
+OrderedEffect released(LockName name, Mode mode, std::uint64_t token) {
+  return {{dlm::Effect::Kind::released, dlm::Status::ok, mode, name, Token{token}}, {}};
+}
+OrderedEffect cancelled(LockName name, Mode mode) {
+  return {{dlm::Effect::Kind::cancelled, dlm::Status::ok, mode, name, Token{}}, {}};
+}
+
+OrderedPlace place(std::uint64_t epoch, std::uint64_t sequence) {
+  return {epoch, epoch == 1 ? kR1 : epoch == 2 ? kR2 : kR3, sequence, 0};
+}
+
+// A command of `sender`, with digests that follow from its place.
+Applied command(const Processor& sender, std::uint64_t epoch, std::uint64_t sequence,
+                std::vector<OrderedEffect> effects) {
+  Applied applied;
+  applied.sender = sender;
+  applied.place = place(epoch, sequence);
+  applied.configuration = applied.place.ring;
+  applied.command = epoch * 1000 + sequence;
+  applied.state = epoch * 1000 + sequence + 500;
+  applied.effects = std::move(effects);
+  return applied;
+}
+
+Applied in_t1(Applied applied) {
+  applied.kind = ConfigurationKind::transitional;
+  applied.configuration = kT1;
+  return applied;
+}
+
+using Tell = std::function<void(LockChecker&)>;
+
+// What is told to the checker, step by step; a test spoils it before.
+class History {
+ public:
+  void add(std::string name, Tell tell) { steps_.push_back({std::move(name), std::move(tell)}); }
+
+  void apply(const std::string& name, std::int64_t at, const std::vector<Processor>& by,
+             const Applied& applied) {
+    for (const Processor& processor : by) {
+      Applied one = applied;
+      one.at = ms(at);
+      one.by = processor;
+      add(name + " at " + std::to_string(base::value(processor.node)),
+          [one](LockChecker& checker) { checker.applied(one); });
+    }
+  }
+
+  History without(const std::string& name) const { return with(name, nullptr); }
+
+  // In place of a step, or of all steps whose names begin so.
+  History with(const std::string& name, const Tell& instead) const {
+    History spoiled;
+    bool found = false;
+    for (const Step& step : steps_) {
+      if (step.name.rfind(name, 0) != 0) {
+        spoiled.steps_.push_back(step);
+      } else if (instead && !found) {
+        spoiled.add(name, instead);
+      }
+      found = found || step.name.rfind(name, 0) == 0;
+    }
+    REQUIRE_MESSAGE(found, name);
+    return spoiled;
+  }
+
+  History with_before(const std::string& name, const Tell& inserted) const {
+    History spoiled;
+    bool found = false;
+    for (const Step& step : steps_) {
+      if (!found && step.name.rfind(name, 0) == 0) {
+        spoiled.add("inserted", inserted);
+        found = true;
+      }
+      spoiled.steps_.push_back(step);
+    }
+    REQUIRE_MESSAGE(found, name);
+    return spoiled;
+  }
+
+  std::set<std::string> violations() const {
+    LockChecker checker(3);
+    for (const Step& step : steps_) step.tell(checker);
+    std::set<std::string> properties;
+    for (const Violation& violation : checker.finish()) {
+      INFO(violation.explanation);
+      CHECK(!violation.explanation.empty());
+      properties.insert(violation.property);
+      if (print) MESSAGE(violation.property, " ", violation.explanation);
+    }
+    return properties;
+  }
+
+  bool print = false;
+
+ private:
+  struct Step {
+    std::string name;
+    Tell tell;
+  };
+  std::vector<Step> steps_;
+};
+
+Tell asks(std::int64_t at, LockName name, const std::string& resource, Mode mode) {
+  return [=](LockChecker& c) { c.client_acquires(ms(at), name, resource, mode); };
+}
+Tell ok(std::int64_t at, LockName name, std::uint64_t token) {
+  return [=](LockChecker& c) { c.client_ok(ms(at), name, Token{token}); };
+}
+Tell releases(std::int64_t at, LockName name) {
+  return [=](LockChecker& c) { c.client_releases(ms(at), name); };
+}
+Tell deadline(std::int64_t at, SessionId session, std::int64_t until) {
+  return [=](LockChecker& c) {
+    c.lease_promised(ms(at), session, ms(until));
+    c.client_deadline(ms(at), session, ms(until));
+  };
+}
+Tell told(std::int64_t at, const Processor& by, LockName name) {
+  return [=](LockChecker& c) { c.told(ms(at), by, name); };
+}
+Tell access(std::int64_t at, LockName name, Mode mode, std::uint64_t token, bool accepted = true) {
+  return [=](LockChecker& c) { c.access(ms(at), "k", name, mode, Token{token}, accepted); };
+}
+Tell installs(const Processor& by, ConfigurationKind kind, const RingId& id) {
+  return [=](LockChecker& c) { c.installed(ms(0), by, {kind, id, {}}); };
+}
+Tell activates(const Processor& by, const Activation& activation,
+               ConfigurationKind kind = ConfigurationKind::regular) {
+  return [=](LockChecker& c) { c.activated(ms(0), by, kind, activation); };
+}
+Tell applies(std::int64_t at, const Processor& by, Applied applied) {
+  applied.at = ms(at);
+  applied.by = by;
+  return [applied](LockChecker& c) { c.applied(applied); };
+}
+
+const Activation kEpoch1{1, kR1, {kP1, kP2, kP3}, {NodeId{1}, NodeId{2}, NodeId{3}}, true, {}};
+const Activation kEpoch2{2, kR2, {kP1, kP3}, {NodeId{1}, NodeId{3}}, false, kP1};
+const Activation kEpoch3{3, kR3, {kQ1, kQ2}, {NodeId{1}, NodeId{2}}, true, {}};
+
+// A holds k, B follows it, node 2 with B is cut off and B expired, C follows B; then nodes 1 and 2
+// come back from a restart with nothing, and D gets k. On the side, A and C share s.
+History good_history() {
+  History h;
+  const std::vector<Processor> all{kP1, kP2, kP3};
+  const std::vector<Processor> rest{kP1, kP3};
+  for (const Processor& p : all) {
+    const std::string at = " at " + std::to_string(base::value(p.node));
+    h.add("install R1" + at, installs(p, ConfigurationKind::regular, kR1));
+    h.add("activate 1" + at, activates(p, kEpoch1));
+  }
+  h.add("A's deadline", deadline(5, kA, 900));
+  h.add("B's deadline", deadline(5, kB, 300));
+  h.add("C's deadline", deadline(5, kC, 900));
+
+  h.add("A asks", asks(10, lock(kA, 1), "k", Mode::ex));
+  h.apply("grant A", 12, all, command(kP1, 1, 1, {granted(lock(kA, 1), "k", Mode::ex, 1)}));
+  h.add("tell A", told(13, kP1, lock(kA, 1)));
+  h.add("A ok", ok(14, lock(kA, 1), 1));
+  h.add("A writes", access(15, lock(kA, 1), Mode::ex, 1));
+  h.add("B asks", asks(15, lock(kB, 1), "k", Mode::ex));
+  h.apply("queue B", 16, all, command(kP2, 1, 2, {queued(lock(kB, 1), "k", Mode::ex)}));
+  h.add("C asks", asks(16, lock(kC, 1), "k", Mode::pr));
+  h.apply("queue C", 17, all, command(kP3, 1, 3, {queued(lock(kC, 1), "k", Mode::pr)}));
+  h.add("A releases", releases(20, lock(kA, 1)));
+  h.apply("pass k to B", 22, all,
+          command(kP1, 1, 4,
+                  {released(lock(kA, 1), Mode::ex, 1), granted(lock(kB, 1), "k", Mode::ex, 4)}));
+  h.add("A released", [](LockChecker& c) { c.client_released(ms(23), lock(kA, 1)); });
+  h.add("B ok", ok(24, lock(kB, 1), 4));
+  h.add("B writes", access(25, lock(kB, 1), Mode::ex, 4));
+  h.add("A shares", asks(30, lock(kA, 2), "s", Mode::pr));
+  h.add("C shares", asks(30, lock(kC, 2), "s", Mode::pr));
+  h.apply(
+      "share", 32, all,
+      command(kP1, 1, 5,
+              {granted(lock(kA, 2), "s", Mode::pr, 5), granted(lock(kC, 2), "s", Mode::pr, 6)}));
+  h.add("A shares ok", ok(33, lock(kA, 2), 5));
+  h.add("C shares ok", ok(33, lock(kC, 2), 6));
+
+  // Node 2 still delivers this in R1 and tells its client; the others do after their split.
+  h.add("B asks for t", asks(40, lock(kB, 2), "t", Mode::ex));
+  for (const Processor& p : rest) {
+    h.add("install T1", installs(p, ConfigurationKind::transitional, kT1));
+  }
+  const Applied grant_t = command(kP2, 1, 6, {granted(lock(kB, 2), "t", Mode::ex, 7)});
+  h.apply("grant t in T1", 45, rest, in_t1(grant_t));
+  for (const Processor& p : rest) {
+    const std::string at = " at " + std::to_string(base::value(p.node));
+    h.add("install R2" + at, installs(p, ConfigurationKind::regular, kR2));
+    h.add("activate 2" + at, activates(p, kEpoch2));
+  }
+  h.apply("grant t in R1", 60, {kP2}, grant_t);
+  h.add("tell t", told(60, kP2, lock(kB, 2)));
+  h.add("B ok with t", ok(61, lock(kB, 2), 7));
+  h.add("A's longer deadline", deadline(200, kA, 1500));
+  h.add("C's longer deadline", deadline(200, kC, 1500));
+
+  Applied expire = command(kP3, 2, 1, {});
+  expire.ended = {{kB, OrderedEnd::How::expired}};
+  h.apply("expire B", 310, rest, expire);
+  h.apply("pass k to C", 320, rest,
+          command(kP3, 2, 2,
+                  {released(lock(kB, 1), Mode::ex, 4), granted(lock(kC, 1), "k", Mode::pr, 8),
+                   released(lock(kB, 2), Mode::ex, 7)}));
+  h.add("C ok", ok(330, lock(kC, 1), 8));
+  h.add("C reads", access(331, lock(kC, 1), Mode::pr, 8));
+  h.add("B is refused", access(332, lock(kB, 1), Mode::ex, 4, false));
+
+  for (const Processor& p : {kQ1, kQ2}) {
+    const std::string at = " at " + std::to_string(base::value(p.node));
+    h.add("install R3" + at, installs(p, ConfigurationKind::regular, kR3));
+    h.add("activate 3" + at, activates(p, kEpoch3));
+  }
+  h.add("D's deadline", deadline(1500, kD, 3000));
+  h.add("D asks", asks(1510, lock(kD, 1), "k", Mode::ex));
+  h.apply("grant D", 1520, {kQ1, kQ2},
+          command(kQ1, 3, 1, {granted(lock(kD, 1), "k", Mode::ex, 1000)}));
+  h.add("tell D", told(1520, kQ1, lock(kD, 1)));
+  h.add("D ok", ok(1521, lock(kD, 1), 1000));
+  h.add("D writes", access(1522, lock(kD, 1), Mode::ex, 1000));
+  return h;
+}
+
+bool only(const History& history, const std::string& property) {
+  return history.violations() == std::set<std::string>{property};
+}
+bool among(const History& history, const std::string& property) {
+  return history.violations().count(property) == 1;
+}
+
+}  // namespace
+
+TEST_CASE("a good history passes") {
+  History h = good_history();
+  h.print = true;
+  CHECK(h.violations().empty());
+}
+
+TEST_CASE("a good history passes without what need not be told") {
+  CHECK(good_history().without("tell").without("install").violations().empty());
+  CHECK(good_history().without("A writes").without("A released").violations().empty());
+}
+
+TEST_CASE("ME: two clients that believe in conflicting locks at one time are seen") {
+  const History h = good_history();
+  CHECK(among(h.without("A releases"), "ME"));
+  CHECK(among(h.with("B's deadline", deadline(5, kB, 331)), "ME"));
+  CHECK(among(h.without("A releases").with_before("B writes", releases(25, lock(kA, 1))), "ME"));
+}
+
+TEST_CASE("ME: locks that conflict in the order are seen though no client noticed") {
+  const Applied second = command(kP2, 1, 7, {granted(lock(kB, 3), "s", Mode::ex, 9)});
+  CHECK(among(good_history().with_before("B asks for t", applies(41, kP1, second)), "ME"));
+}
+
+TEST_CASE("ME-T: a resource that accepts an older grant after a conflicting newer one is seen") {
+  const History h = good_history();
+  CHECK(only(h.with("B is refused", access(332, lock(kB, 1), Mode::ex, 4, true)), "ME-T"));
+  CHECK(only(h.with("D writes", access(1522, lock(kD, 1), Mode::ex, 7)), "ME-T"));
+  CHECK(h.with("D writes", access(1522, lock(kC, 1), Mode::pr, 6)).violations().empty());
+}
+
+TEST_CASE("ME-T: a holder in good standing that a resource refuses is seen") {
+  CHECK(only(good_history().with("C reads", access(331, lock(kC, 1), Mode::pr, 8, false)), "ME-T"));
+}
+
+TEST_CASE("TM: a token not above those that clients had before the request is seen") {
+  const History h = good_history();
+  const auto grant_d = command(kQ1, 3, 1, {granted(lock(kD, 1), "k", Mode::ex, 8)});
+  const History repeated = h.with("grant D", applies(1520, kQ1, grant_d));
+  CHECK(among(repeated.with("D ok", ok(1521, lock(kD, 1), 8)), "TM"));
+  const auto grant_old = command(kQ1, 3, 1, {granted(lock(kD, 1), "k", Mode::ex, 3)});
+  CHECK(
+      among(h.with("grant D", applies(1520, kQ1, grant_old)).with("D ok", ok(1521, lock(kD, 1), 3)),
+            "TM"));
+}
+
+TEST_CASE("NPG: a grant that is told but not in the order is seen") {
+  const History h = good_history();
+  CHECK(among(h.without("grant D"), "NPG"));
+  CHECK(among(h.without("A asks"), "NPG"));
+  CHECK(among(h.with("A ok", ok(14, lock(kA, 1), 2)), "NPG"));
+  CHECK(among(h.with("A asks", asks(10, lock(kA, 1), "k", Mode::pr)), "NPG"));
+  CHECK(among(h.with("A asks", asks(10, lock(kA, 1), "other", Mode::ex)), "NPG"));
+  CHECK(among(h.with_before("A releases", ok(15, lock(kA, 1), 1)), "NPG"));
+}
+
+TEST_CASE("NPG: a grant told before the survivors stand in the next epoch is seen") {
+  const History h = good_history().without("grant t in R1").without("B ok with t");
+  const History quiet = h.without("tell t");
+  CHECK(quiet.violations().empty());
+  CHECK(only(quiet.with_before("install R2", ok(46, lock(kB, 2), 7)), "NPG"));
+  CHECK(only(quiet.with_before("activate 2 at 1", told(46, kP1, lock(kB, 2))), "NPG"));
+  CHECK(quiet.with_before("expire B", ok(100, lock(kB, 2), 7)).violations().empty());
+}
+
+TEST_CASE("NPG: a grant told with an expired lease, or taken after the deadline, is seen") {
+  const History h = good_history();
+  CHECK(only(h.with("tell t", told(301, kP2, lock(kB, 2))), "NPG"));
+  CHECK(among(h.with("B ok with t", ok(301, lock(kB, 2), 7)), "NPG"));
+  CHECK(among(h.with_before("B ok", [](LockChecker& c) { c.client_failed(ms(23), lock(kB, 1)); }),
+              "NPG"));
+}
+
+TEST_CASE("NPG: a grant to a session that had ended is seen") {
+  const auto late = command(kP3, 2, 3, {granted(lock(kB, 3), "u", Mode::ex, 9)});
+  History h = good_history()
+                  .with_before("expire B", asks(290, lock(kB, 3), "u", Mode::ex))
+                  .with_before("C ok", applies(325, kP1, late))
+                  .with_before("C ok", deadline(325, kB, 400));
+  CHECK(h.with_before("install R3", ok(332, lock(kB, 3), 9)).violations().count("NPG") == 1);
+}
+
+TEST_CASE("NLR: a release that is told but not in the order is seen") {
+  const auto grant_only = command(kP1, 1, 4, {});
+  CHECK(among(good_history().with("pass k to B", applies(22, kP1, grant_only)), "NLR"));
+}
+
+TEST_CASE("NLR: a release that frees under another token is seen") {
+  const auto other = command(
+      kP1, 1, 4, {released(lock(kA, 1), Mode::ex, 9), granted(lock(kB, 1), "k", Mode::ex, 4)});
+  CHECK(only(good_history().with("pass k to B", applies(22, kP1, other)), "NLR"));
+}
+
+TEST_CASE("RX: a lock freed before its holder's last promise ran out is seen") {
+  const History h = good_history();
+  CHECK(among(h.with("B's deadline", deadline(5, kB, 310)), "RX"));
+  CHECK(
+      among(h.with_before("expire B", [](LockChecker& c) { c.lease_promised(ms(9), kB, ms(315)); }),
+            "RX"));
+}
+
+TEST_CASE("RX: a lock freed without release or expiry of its holder is seen") {
+  const auto nothing = command(kP3, 2, 1, {});
+  CHECK(among(good_history().with("expire B", applies(310, kP1, nothing)), "RX"));
+  CHECK(among(good_history().without("A releases"), "RX"));
+}
+
+TEST_CASE("RX: a session that the daemon closed for its client is seen") {
+  Applied close = command(kP3, 2, 1, {});
+  close.ended = {{kB, OrderedEnd::How::closed}};
+  const History h = good_history().with("expire B", applies(310, kP1, close));
+  CHECK(only(h, "RX"));
+  CHECK(h.with_before("expire B", [](LockChecker& c) { c.client_closed(ms(305), kB); })
+            .violations()
+            .empty());
+}
+
+TEST_CASE("RX: a grant after a cold start, before the old holders' promises ran out, is seen") {
+  const History h = good_history();
+  const auto grant_d = command(kQ1, 3, 1, {granted(lock(kD, 1), "k", Mode::ex, 1000)});
+  CHECK(among(
+      h.with("D's deadline", deadline(1400, kD, 3000)).with("grant D", applies(1450, kQ1, grant_d)),
+      "RX"));
+}
+
+TEST_CASE("FIFO: a request that overtakes a waiting one is seen") {
+  const History h = good_history();
+  const auto overtake = command(
+      kP1, 1, 4, {released(lock(kA, 1), Mode::ex, 1), granted(lock(kC, 1), "k", Mode::pr, 4)});
+  CHECK(among(h.with("pass k to B", applies(22, kP1, overtake)), "FIFO"));
+  const auto barge = command(kP3, 1, 3, {granted(lock(kC, 1), "k", Mode::nl, 4)});
+  CHECK(among(h.with("queue C", applies(17, kP1, barge)), "FIFO"));
+  const auto cancel = command(kP2, 1, 4,
+                              {cancelled(lock(kB, 1), Mode::ex), released(lock(kA, 1), Mode::ex, 1),
+                               granted(lock(kC, 1), "k", Mode::pr, 4)});
+  CHECK(!among(h.with("pass k to B", applies(22, kP1, cancel)), "FIFO"));
+}
+
+TEST_CASE("LF: a lock that comes back to life after its deadline is seen") {
+  const History h = good_history().with_before("expire B", deadline(305, kB, 400));
+  CHECK(among(h, "LF"));
+  const auto lost = [](LockChecker& c) {
+    c.client_lost(ms(304), lock(kB, 1));
+    c.client_lost(ms(304), lock(kB, 2));
+    c.client_deadline(ms(305), kB, ms(400));
+  };
+  CHECK(!among(good_history().with_before("expire B", lost), "LF"));
+}
+
+TEST_CASE("E10: one epoch in two configurations, or of two contents, is seen") {
+  const History h = good_history();
+  Activation twin = kEpoch2;
+  twin.ring = kR3;
+  CHECK(only(h.with_before("expire B", activates(kP2, twin)), "E10"));
+  twin = kEpoch2;
+  twin.donor = kP3;
+  CHECK(only(h.with_before("expire B", activates(kP3, twin)), "E10"));
+  CHECK(only(h.with_before("expire B", activates(kP2, kEpoch2)), "E10"));  // No member.
+}
+
+TEST_CASE("E10: an epoch without a majority of votes, or with a stranger's, is seen") {
+  Activation weak = kEpoch2;
+  weak.voters = {NodeId{1}};
+  CHECK(among(good_history().with("activate 2 at 1", activates(kP1, weak)), "E10"));
+  weak.voters = {NodeId{1}, NodeId{1}};
+  CHECK(among(good_history().with("activate 2 at 1", activates(kP1, weak)), "E10"));
+  weak.voters = {NodeId{1}, NodeId{2}};
+  CHECK(among(good_history().with("activate 2 at 1", activates(kP1, weak)), "E10"));
+}
+
+TEST_CASE("E10: a later epoch that shares no processor and is not cold is seen") {
+  Activation warm = kEpoch3;
+  warm.cold = false;
+  warm.donor = kQ1;
+  CHECK(only(good_history()
+                 .with("activate 3", activates(kQ1, warm))
+                 .without("grant D")
+                 .without("tell D")
+                 .without("D ok")
+                 .without("D writes"),
+             "E10"));
+}
+
+TEST_CASE("E10: an active epoch that a later one does not build upon is seen") {
+  // Epoch 2 is active at 3 only after 1 built epoch 3 with the table of epoch 1.
+  Activation from_old{3, kR3, {kP1, kP2}, {NodeId{1}, NodeId{2}}, false, kP2};
+  History h;
+  for (const Processor& p : {kP1, kP2, kP3}) {
+    h.add("install", installs(p, ConfigurationKind::regular, kR1));
+    h.add("activate 1", activates(p, kEpoch1));
+  }
+  h.add("activate 3", activates(kP1, from_old));
+  CHECK(h.violations().empty());
+  h.add("activate 2", activates(kP3, kEpoch2));
+  CHECK(only(h, "E10"));
+}
+
+TEST_CASE(
+    "an epoch that was active in transitional configurations only may be built upon, or not") {
+  Activation next{3, kR3, {kP1, kP2, kP3}, {NodeId{1}, NodeId{3}}, false, kP1};
+  History h;
+  for (const Processor& p : {kP1, kP2, kP3}) h.add("activate 1", activates(p, kEpoch1));
+  h.add("attempt 2", activates(kP1, kEpoch2, ConfigurationKind::transitional));
+  Applied in_attempt = command(kP1, 2, 1, {granted(lock(kA, 1), "k", Mode::ex, 1)});
+  in_attempt.kind = ConfigurationKind::transitional;
+  in_attempt.configuration = kT1;
+  h.add("apply", applies(20, kP1, in_attempt));
+  h.add("A asks", asks(10, lock(kA, 1), "k", Mode::ex));
+  h.add("A's deadline", deadline(20, kA, 100));
+
+  History built = h;
+  built.add("activate 3", activates(kP1, next));
+  built.add("A ok", ok(50, lock(kA, 1), 1));
+  CHECK(built.violations().empty());
+
+  next.donor = kP3;
+  History refuted = h;
+  refuted.add("activate 3", activates(kP1, next));
+  CHECK(refuted.violations().empty());
+  refuted.add("A ok", ok(50, lock(kA, 1), 1));
+  CHECK(only(refuted, "NPG"));
+}
+
+TEST_CASE("E10: a command applied in an epoch that its replica has not activated is seen") {
+  CHECK(among(good_history().without("activate 1 at 3"), "E10"));
+}
+
+TEST_CASE("E11: replicas that differ at one place are seen") {
+  const History h = good_history();
+  const auto spoiled = [](auto change) {
+    Applied applied = command(kP1, 1, 1, {granted(lock(kA, 1), "k", Mode::ex, 1)});
+    change(applied);
+    return applies(12, kP3, applied);
+  };
+  CHECK(only(h.with("grant A at 3", spoiled([](Applied& a) { a.state = 1; })), "E11"));
+  CHECK(only(h.with("grant A at 3", spoiled([](Applied& a) { a.command = 1; })), "E11"));
+  CHECK(only(h.with("grant A at 3", spoiled([](Applied& a) { a.effects.clear(); })), "E11"));
+  CHECK(h.with("grant A at 3", spoiled([](Applied&) {})).violations().empty());
+}
+
+TEST_CASE(
+    "E11: survivors that differ in a transitional configuration, or from who stayed, are seen") {
+  const History h = good_history();
+  Applied grant_t = command(kP2, 1, 6, {granted(lock(kB, 2), "t", Mode::ex, 7)});
+  grant_t.state = 1;
+  CHECK(only(h.with("grant t in T1 at 3", applies(45, kP3, in_t1(grant_t))), "E11"));
+  CHECK(only(h.with("grant t in R1", applies(60, kP2, grant_t)), "E11"));
+}
+
+TEST_CASE("E11: a command that one side applied and the next epoch leaves out is seen") {
+  const History h = good_history().without("grant t in T1");
+  CHECK(among(h, "E11"));
+}
+
+TEST_CASE("a transitional configuration whose table was not chosen leaves no trace") {
+  // Node 2, alone, applies what nobody else has; its table is dropped.
+  Applied alone = command(kP2, 1, 7, {granted(lock(kC, 3), "t", Mode::ex, 7)});
+  alone.kind = ConfigurationKind::transitional;
+  alone.configuration = kR3;
+  const History h = good_history().with_before("install R3", applies(70, kP2, alone));
+  CHECK(h.violations().empty());
+}
+
+TEST_CASE(
+    "a grant of an epoch that a cold start left behind may still be told, and is waited out") {
+  const Applied late = command(kP3, 2, 3, {granted(lock(kC, 3), "v", Mode::ex, 9)});
+  History h = good_history()
+                  .with_before("install R3", asks(700, lock(kC, 3), "v", Mode::ex))
+                  .with_before("D's deadline", applies(710, kP3, late))
+                  .with_before("D's deadline", ok(711, lock(kC, 3), 9));
+  CHECK(h.violations().empty());
+  const Applied early = command(kQ1, 3, 1, {granted(lock(kD, 1), "v", Mode::ex, 1000)});
+  CHECK(among(h.with("grant D", applies(1450, kQ1, early)), "RX"));
+}
+
+TEST_CASE("E12: a command of an excluded processor is seen") {
+  const auto resurrected = command(kP2, 2, 3, {});
+  CHECK(only(good_history().with_before("install R3", applies(400, kP1, resurrected)), "E12"));
+}
+
+TEST_CASE("only the first violations are kept") {
+  LockChecker checker(3);
+  for (std::uint64_t i = 0; i < 100; ++i) checker.client_ok(ms(1), lock(kD, i), Token{i});
+  CHECK(checker.violated());
+  CHECK(checker.finish().size() == LockChecker::kViolationsMax);
+}
+
+}  // namespace sim
