@@ -12,7 +12,8 @@ namespace lockd {
 namespace {
 
 // While the table is cold, each resource that is asked for is held exclusively by nobody, so that
-// the requests queue as ever. Session ids come from the token counter, which begins above 0.
+// the requests queue as ever; only NL, which excludes nothing, is granted beside it. Session ids
+// come from the token counter, which begins above 0.
 constexpr SessionId kNobody{0};
 
 constexpr Generation kFirstGeneration{1};
@@ -78,6 +79,18 @@ Status status_of(const dlm::Effect& change) {
 }
 
 }  // namespace
+
+std::uint64_t StateLimits::fingerprint() const {
+  std::uint64_t fingerprint = kImageVersion;
+  for (std::uint64_t limit :
+       {std::uint64_t{sessions.sessions_max}, std::uint64_t{sessions.sessions_per_user_max},
+        std::uint64_t{sessions.daemons_max}, sessions.unacknowledged_max,
+        std::uint64_t{locks.locks}, std::uint64_t{locks.resources}, std::uint64_t{locks.lockspaces},
+        std::uint64_t{locks.locks_per_session}, std::uint64_t{purge_step}}) {
+    fingerprint = dlm::mix(fingerprint, limit);
+  }
+  return fingerprint;
+}
 
 State::State(const StateLimits& limits)
     : limits_(limits), locks_(limits.locks), sessions_(limits.sessions) {}

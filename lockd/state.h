@@ -129,6 +129,9 @@ struct StateLimits {
 
   // About how many effects on locks one command may have by freeing those of an ended session.
   std::size_t purge_step = 512;
+
+  // The same for equal limits, for members to compare.
+  std::uint64_t fingerprint() const;
 };
 
 struct StateCounts {

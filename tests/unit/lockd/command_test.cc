@@ -1,0 +1,185 @@
+// The ordered commands' bytes: docs/wire.md, "Ordered commands".
+#include "lockd/command.h"
+
+#include <doctest/doctest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/random.h"
+
+namespace lockd {
+namespace {
+
+const RingId kRing{0x0102030405060708, base::NodeId{9}, 0x1112131415161718};
+const RingId kOther{7, base::NodeId{1}, 3};
+
+template <typename Bits>
+Bits counting_from(std::uint8_t first) {
+  Bits value;
+  for (std::byte& b : value.bits) b = std::byte{first++};
+  return value;
+}
+
+Request request(std::uint64_t id) {
+  return {SessionId{0x21}, Generation{2}, RequestId{id}, RequestId{id - 2}};
+}
+
+std::vector<Command> one_of_each() {
+  const Mark mark{SessionId{0x21}, Generation{2}, kOther};
+  return {
+      {kRing, Open{OpenNumber{3}, counting_from<Secret>(0x30), counting_from<Instance>(0x50), 1000,
+                   4711, "vi"}},
+      {kRing, Resume{SessionId{0x21}, Generation{3}, counting_from<Secret>(0x30),
+                     counting_from<Instance>(0x50)}},
+      {kRing, Detached{SessionId{0x21}, Generation{2}}},
+      {kRing, Close{SessionId{0x21}, Generation{2}}},
+      {kRing, Acquire{request(6), "default", std::string("a\0b", 3), dlm::Mode::pr, true}},
+      {kRing, Release{request(7), RequestId{6}, Token{0x77}}},
+      {kRing, Cancel{request(8), RequestId{6}}},
+      {kRing, Expire{mark}},
+      {kRing, Purge{}},
+      {kRing, ColdEnd{kOther}},
+  };
+}
+
+base::Buffer encoded(const Command& command) {
+  base::Buffer out;
+  encode(command, out);
+  return out;
+}
+
+std::string hex(base::Bytes bytes) {
+  std::string text;
+  for (std::byte b : bytes) {
+    text += "0123456789abcdef"[std::to_integer<unsigned>(b) >> 4];
+    text += "0123456789abcdef"[std::to_integer<unsigned>(b) & 15];
+  }
+  return text;
+}
+
+// What decodes is encoded as the same bytes again: there is one way only to write a command.
+void check_that_it_is_refused_or_canonical(base::Bytes bytes) {
+  const auto command = decode_command(bytes);
+  if (!command) return;
+  const base::Buffer again = encoded(*command);
+  CHECK(std::vector<std::byte>(bytes.begin(), bytes.end()) == again);
+}
+
+TEST_CASE("a command is read back as it was written") {
+  for (const Command& command : one_of_each()) {
+    const auto back = decode_command(encoded(command));
+    REQUIRE(back.has_value());
+    CHECK(*back == command);
+  }
+}
+
+TEST_CASE("a command's bytes are those of docs/wire.md") {
+  const std::string ring = "0807060504030201090000001817161514131211";
+  const std::string other = "0700000000000000010000000300000000000000";
+  const std::string session = "21000000000000000200000000000000";
+  const std::string secret = "303132333435363738393a3b3c3d3e3f";
+  const std::string instance = "505152535455565758595a5b5c5d5e5f";
+  const std::vector<std::string> golden = {
+      ring + "01" + "0300000000000000" + secret + instance + "e8030000" + "67120000" + "02" +
+          "7669",
+      ring + "02" + "21000000000000000300000000000000" + secret + instance,
+      ring + "03" + session,
+      ring + "04" + session,
+      ring + "05" + session + "0600000000000000" + "0400000000000000" + "03" + "01" +
+          "0764656661756c74" + "03610062",
+      ring + "06" + session + "0700000000000000" + "0500000000000000" + "0600000000000000" +
+          "7700000000000000",
+      ring + "07" + session + "0800000000000000" + "0600000000000000" + "0600000000000000",
+      ring + "08" + session + other,
+      ring + "09",
+      ring + "0a" + other,
+  };
+  const std::vector<Command> commands = one_of_each();
+  REQUIRE(commands.size() == golden.size());
+  for (std::size_t i = 0; i < golden.size(); ++i) CHECK(hex(encoded(commands[i])) == golden[i]);
+}
+
+TEST_CASE("a command that is cut short, or goes on, is refused") {
+  for (const Command& command : one_of_each()) {
+    base::Buffer bytes = encoded(command);
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+      CHECK_FALSE(decode_command(base::Bytes(bytes).first(size)).has_value());
+    }
+    bytes.push_back(std::byte{0});
+    CHECK_FALSE(decode_command(bytes).has_value());
+  }
+}
+
+TEST_CASE("a command with a bit flipped is refused, or is another command") {
+  for (const Command& command : one_of_each()) {
+    base::Buffer bytes = encoded(command);
+    for (std::size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+      bytes[bit / 8] ^= std::byte{1} << (bit % 8);
+      check_that_it_is_refused_or_canonical(bytes);
+      const auto other = decode_command(bytes);
+      CHECK((!other || *other != command));
+      bytes[bit / 8] ^= std::byte{1} << (bit % 8);
+    }
+  }
+}
+
+TEST_CASE("random bytes are refused, or are a command") {
+  base::Random random(1);
+  for (int i = 0; i < 20000; ++i) {
+    base::Buffer bytes = encoded({kRing, Purge{}});
+    bytes.back() = static_cast<std::byte>(random.below(13));
+    const std::uint64_t more = random.below(120);
+    for (std::uint64_t j = 0; j < more; ++j)
+      bytes.push_back(static_cast<std::byte>(random.below(8)));
+    check_that_it_is_refused_or_canonical(bytes);
+  }
+}
+
+TEST_CASE("names of the greatest length are taken, an empty or longer one is refused") {
+  Acquire acquire{request(6), std::string(64, 'l'), std::string(255, 'r'), dlm::Mode::ex, false};
+  const auto back = decode_command(encoded({kRing, acquire}));
+  REQUIRE(back.has_value());
+  CHECK(std::get<Acquire>(back->body) == acquire);
+
+  acquire.lockspace = "l";
+  acquire.resource = "r";
+  base::Buffer bytes = encoded({kRing, acquire});
+  const std::size_t lockspace = bytes.size() - 4;
+  base::Buffer no_lockspace = bytes;
+  no_lockspace[lockspace] = std::byte{0};
+  no_lockspace.erase(no_lockspace.begin() + static_cast<std::ptrdiff_t>(lockspace) + 1);
+  CHECK_FALSE(decode_command(no_lockspace).has_value());
+  base::Buffer no_resource = bytes;
+  no_resource.pop_back();
+  no_resource.back() = std::byte{0};
+  CHECK_FALSE(decode_command(no_resource).has_value());
+  base::Buffer long_lockspace = bytes;
+  long_lockspace[lockspace] = std::byte{65};
+  long_lockspace.insert(long_lockspace.end() - 2, 64, std::byte{'l'});
+  CHECK_FALSE(decode_command(long_lockspace).has_value());
+}
+
+TEST_CASE("unknown kinds, modes and flags are refused") {
+  base::Buffer bytes = encoded({kRing, Purge{}});
+  for (int kind : {0, 11, 255}) {
+    bytes.back() = static_cast<std::byte>(kind);
+    CHECK_FALSE(decode_command(bytes).has_value());
+  }
+  const base::Buffer acquire =
+      encoded({kRing, Acquire{request(6), "l", "r", dlm::Mode::ex, false}});
+  const std::size_t mode = acquire.size() - 6;
+  base::Buffer bad_mode = acquire;
+  bad_mode[mode] = std::byte{6};
+  CHECK_FALSE(decode_command(bad_mode).has_value());
+  base::Buffer bad_flag = acquire;
+  bad_flag[mode + 1] = std::byte{2};
+  CHECK_FALSE(decode_command(bad_flag).has_value());
+}
+
+}  // namespace
+}  // namespace lockd

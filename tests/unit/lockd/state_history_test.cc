@@ -1,0 +1,279 @@
+// Random histories of commands: two replicas, one of which lives through snapshots, agree in every
+// effect and digest; and what they do holds the promises that clients are given.
+#include <doctest/doctest.h>
+
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "base/random.h"
+#include "tests/unit/lockd/state_fixture.h"
+
+namespace lockd {
+namespace {
+
+constexpr std::uint32_t kNodes = 3;
+
+StateLimits small_limits() {
+  StateLimits limits;
+  limits.sessions.sessions_max = 12;
+  limits.sessions.sessions_per_user_max = 5;
+  limits.sessions.unacknowledged_max = 6;
+  limits.locks.locks_per_session = 6;
+  limits.locks.lockspaces = 2;
+  limits.purge_step = 2;
+  return limits;
+}
+
+// Says commands as daemons might, with their mistakes: repeated, late, stale, forged.
+class Chatter {
+ public:
+  explicit Chatter(base::Random random) : random_(random) {}
+
+  // A daemon in its present life; now and then one has been started again.
+  Processor origin() {
+    const auto node = static_cast<std::uint32_t>(random_.between(1, kNodes));
+    if (random_.chance(1, 100)) ++lives_[node];
+    return daemon(node, 1 + lives_[node]);
+  }
+
+  std::vector<Departure> departures() {
+    std::vector<Departure> departures;
+    for (std::uint32_t node = 1; node <= kNodes; ++node) {
+      if (!random_.chance(1, 2)) continue;
+      const std::uint64_t life = 1 + random_.below(lives_[node] + 1);
+      departures.push_back({daemon(node, life), ring(random_.between(1, 3))});
+    }
+    return departures;
+  }
+
+  Command next(const State& state) {
+    // Any earlier command may come again: sent twice, or kept in a queue for long.
+    if (!said_.empty() && random_.chance(1, 6)) return said_[random_.below(said_.size())];
+    const Command command{ring(random_.between(1, 3)), body(state)};
+    said_.push_back(command);
+    return command;
+  }
+
+ private:
+  std::uint8_t mostly_one() { return random_.chance(1, 12) ? 2 : 1; }
+
+  const Session* any_session(const State& state) {
+    std::vector<const Session*> sessions;
+    for (std::uint64_t id = 1; id < state.next_token(); ++id) {
+      if (const Session* session = state.find(SessionId{id})) sessions.push_back(session);
+    }
+    return sessions.empty() ? nullptr : sessions[random_.below(sessions.size())];
+  }
+
+  Request request(const Session& session) {
+    Request request{session.id, session.generation, {}, session.acknowledged};
+    const std::uint64_t acknowledged = base::value(session.acknowledged);
+    request.id = RequestId{acknowledged + random_.between(1, random_.chance(1, 8) ? 9 : 6)};
+    if (random_.chance(1, 4)) request.acknowledged = RequestId{acknowledged + random_.below(3)};
+    if (random_.chance(1, 12)) request.generation = Generation{random_.below(4)};
+    return request;
+  }
+
+  Command::Body body(const State& state) {
+    const Session* session = any_session(state);
+    if (!session || random_.chance(1, 10)) {
+      return Open{OpenNumber{random_.between(1, 40)},           secret(1), instance(1),
+                  static_cast<std::uint32_t>(random_.below(2)), 7,         "prog"};
+    }
+    const std::vector<dlm::LockView> locks = state.locks_of(session->id, 10);
+    const dlm::LockView* lock = locks.empty() ? nullptr : &locks[random_.below(locks.size())];
+    const std::vector<Mark> marks = state.orphans();
+    switch (random_.below(14)) {
+      case 0:
+        return Resume{session->id, Generation{base::value(session->generation) + random_.below(3)},
+                      secret(mostly_one()), instance(mostly_one())};
+      case 1:
+        return Detached{session->id, session->generation};
+      case 2:
+        if (random_.chance(1, 3)) return Close{session->id, session->generation};
+        return Purge{};
+      case 3:
+        if (marks.empty() || random_.chance(1, 4)) {
+          return Expire{{session->id, session->generation, ring(random_.between(1, 3))}};
+        }
+        return Expire{marks[random_.below(marks.size())]};
+      case 4:
+        return ColdEnd{ring(random_.between(1, 3))};
+      case 5:
+      case 6:
+        return Cancel{request(*session), lock ? lock->lock.acquired_by : RequestId{1}};
+      case 7:
+      case 8:
+      case 9:
+        return Release{request(*session), lock ? lock->lock.acquired_by : RequestId{1},
+                       lock ? lock->token : Token{1}};
+      default:
+        return Acquire{request(*session), std::string(1, static_cast<char>('a' + random_.below(3))),
+                       std::string(1, static_cast<char>('x' + random_.below(3))),
+                       *dlm::mode_of(static_cast<std::uint8_t>(random_.below(6))),
+                       random_.chance(1, 4)};
+    }
+  }
+
+  base::Random random_;
+  std::vector<Command> said_;
+  std::map<std::uint32_t, std::uint64_t> lives_;
+};
+
+// What a history must not show, whoever made it.
+class Judge {
+ public:
+  void watch(const Effects& effects, const State& state) {
+    for (const Effect& effect : effects) {
+      if (const auto* granted = std::get_if<Granted>(&effect)) {
+        CHECK(ended_.count(granted->session) == 0);
+        CHECK((!state.cold() || granted->mode == dlm::Mode::nl));
+        is_new(granted->token);
+      }
+      if (const auto* ended = std::get_if<SessionEnded>(&effect)) ended_.insert(ended->session);
+      if (const auto* opened = std::get_if<Opened>(&effect)) {
+        if (opened->outcome == Opened::Outcome::opened) {
+          const auto [made, is_first] =
+              opened_.emplace(std::tuple(opened->at, opened->number), opened->session);
+          CHECK(made->second == opened->session);
+        }
+      }
+    }
+  }
+
+  // A cold start has lost all sessions; who asks again for one that was lost may have another.
+  void forget_opens() { opened_.clear(); }
+
+  // Locks that stand beside each other suit each other, and nobody holds one who is not known.
+  static void judge(const State& state) {
+    dlm::Table::Cursor cursor;
+    while (!cursor.end) {
+      cursor = state.locks().visit_resources(cursor, 100, [&](const dlm::ResourceView& resource) {
+        std::vector<dlm::LockView> held;
+        state.locks().visit_locks(resource.name, 0, 1000, [&](const dlm::LockView& lock) {
+          if (!lock.granted) return;
+          for (const dlm::LockView& other : held) CHECK(dlm::compatible(lock.mode, other.mode));
+          held.push_back(lock);
+          const bool nobody = lock.lock.session == SessionId{0};
+          CHECK((nobody || state.find(lock.lock.session) != nullptr));
+          if (state.cold()) CHECK((nobody || lock.mode == dlm::Mode::nl));
+        });
+      });
+    }
+  }
+
+ private:
+  void is_new(Token token) { CHECK(tokens_.insert(token).second); }
+
+  std::set<SessionId> ended_;
+  std::set<Token> tokens_;
+  std::map<std::tuple<Processor, OpenNumber>, SessionId> opened_;
+};
+
+void run_history(std::uint64_t seed) {
+  CAPTURE(seed);
+  base::Random random(seed);
+  const StateLimits limits = small_limits();
+  Bench steady(limits);
+  Bench reloaded(limits);
+  Chatter chatter(random.fork());
+  Judge judge;
+  for (int i = 0; i < 400; ++i) {
+    Effects effects;
+    Effects others;
+    if (random.chance(1, 40)) {
+      const std::vector<Departure> departures = chatter.departures();
+      effects = steady.depart(departures);
+      others = reloaded.depart(departures);
+    } else if (random.chance(1, 150)) {
+      const std::uint64_t base = steady.state.next_token() + 10;
+      const RingId cold = ring(random.between(1, 3));
+      steady.state.start_cold(cold, base, base::Duration(seed));
+      reloaded.state.start_cold(cold, base, base::Duration(seed));
+      judge.forget_opens();
+    } else {
+      const Processor origin = chatter.origin();
+      const Command command = chatter.next(steady.state);
+      steady.state.apply(origin, command, effects);
+      reloaded.state.apply(origin, command, others);
+    }
+    REQUIRE(effects == others);
+    if (random.chance(1, 10)) REQUIRE(reloaded.reload(limits));
+    REQUIRE(steady.state.digest() == reloaded.state.digest());
+    judge.watch(effects, steady.state);
+    Judge::judge(steady.state);
+  }
+}
+
+TEST_CASE("replicas that apply the same commands agree, through snapshots, whatever is said") {
+  for (std::uint64_t seed = 1; seed <= 150; ++seed) run_history(seed);
+}
+
+TEST_CASE("a snapshot that is cut short is refused") {
+  base::Random random(5);
+  Bench bench(small_limits());
+  Chatter chatter(random.fork());
+  for (int i = 0; i < 200; ++i) {
+    Effects effects;
+    const Processor origin = chatter.origin();
+    bench.state.apply(origin, chatter.next(bench.state), effects);
+  }
+  base::Buffer image;
+  bench.state.serialize(image);
+  for (std::size_t size = 0; size < image.size(); ++size) {
+    CHECK_FALSE(State::deserialize(base::Bytes(image).first(size), small_limits()).has_value());
+  }
+}
+
+TEST_CASE("a snapshot with bytes changed is refused, or is a state that can be gone on with") {
+  base::Random random(6);
+  Bench bench(small_limits());
+  Chatter chatter(random.fork());
+  for (int i = 0; i < 200; ++i) {
+    Effects effects;
+    const Processor origin = chatter.origin();
+    bench.state.apply(origin, chatter.next(bench.state), effects);
+  }
+  base::Buffer image;
+  bench.state.serialize(image);
+  std::size_t loaded = 0;
+  for (std::size_t at = 0; at < image.size(); ++at) {
+    base::Buffer changed = image;
+    changed[at] ^= static_cast<std::byte>(random.between(1, 255));
+    std::optional<State> state = State::deserialize(changed, small_limits());
+    if (!state) continue;
+    ++loaded;
+    CHECK(state->digest() != bench.state.digest());
+    for (int i = 0; i < 30; ++i) {
+      Effects effects;
+      const Processor origin = chatter.origin();
+      state->apply(origin, chatter.next(bench.state), effects);
+    }
+  }
+  CHECK(loaded > 0);
+}
+
+TEST_CASE("a snapshot with locks of a session that it does not know is refused") {
+  Bench bench;
+  Client a = bench.client(daemon(1), 1);
+  bench.acquire(a, "x");
+  base::Buffer image;
+  bench.state.serialize(image);
+  base::Buffer table;
+  base::ByteWriter writer(table);
+  bench.state.locks().serialize(writer);
+
+  // The image of an empty state, up to its lock table, and then this one's.
+  base::Buffer empty;
+  Bench().state.serialize(empty);
+  base::Buffer empty_table;
+  base::ByteWriter empty_writer(empty_table);
+  Bench().state.locks().serialize(empty_writer);
+  base::Buffer mixed(empty.begin(), empty.end() - static_cast<std::ptrdiff_t>(empty_table.size()));
+  mixed.insert(mixed.end(), table.begin(), table.end());
+  CHECK_FALSE(State::deserialize(mixed).has_value());
+}
+
+}  // namespace
+}  // namespace lockd
