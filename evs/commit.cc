@@ -36,6 +36,7 @@ void Member::on_join(Instant now, const JoinMessage& join, Commit& state) {
   const auto& members = state.sent.members;
   if (!std::binary_search(members.begin(), members.end(), join.sender)) return;
   if (join.ring_sequence < state.sent.ring.sequence) return;
+  start_round(state.sent.members);
   enter_gather(now, "a Join came in Commit", &join);
 }
 

@@ -33,6 +33,16 @@ bool Member::stale(const JoinMessage& join) const {
   return ring_->contains(join.sender) && join.ring_sequence < ring_->id.sequence;
 }
 
+// Whoever failed in an earlier round may take part in this one. A round ends when its ring is
+// installed, and when a member of the ring to be already speaks of the next: else a member that
+// always comes too late to install would carry its failed set from round to round and keep the
+// healthy apart.
+void Member::start_round(const std::vector<Processor>& proposed) {
+  candidates_.reset();
+  for (const Processor& member : ring_->members) candidates_.propose(member);
+  for (const Processor& processor : proposed) candidates_.propose(processor);
+}
+
 // True if it changed what I think.
 bool Member::take_join(const JoinMessage& join) {
   if (candidates_.has_failed(join.sender)) return false;

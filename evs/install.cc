@@ -19,8 +19,7 @@ void Member::install(Instant now, TokenMessage token) {
   send_queue_.restart_message();
   ring_ = std::move(state.ring);
   ring_->delivered = state.install_sequence;
-  candidates_.reset();
-  for (const Processor& member : ring_->members) candidates_.propose(member);
+  start_round(ring_->members);
   announce_regular(now);  // (d)
   enter_operational(now, std::move(state.pass), std::move(token));
 }

@@ -84,6 +84,7 @@ class Member {
   // gather.cc
   void enter_gather(Instant now, std::string_view reason, const JoinMessage* join = nullptr);
   bool take_join(const JoinMessage& join);
+  void start_round(const std::vector<Processor>& proposed);
   void on_packet(Instant now, PacketMessage packet, Gather& state);
   void on_join(Instant now, const JoinMessage& join, Gather& state);
   void on_commit(Instant now, base::NodeId from, CommitMessage commit, Gather& state);

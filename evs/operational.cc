@@ -11,8 +11,9 @@ namespace evs {
 void Member::enter_operational(Instant now, TokenPass pass, std::optional<TokenMessage> token) {
   Operational state;
   state.pass = std::move(pass);
-  // A ring that has just formed looks for others at once.
-  state.presence_at = now.boot;
+  // A start looks for others at once; a ring that has just formed first lets all its members
+  // install.
+  state.presence_at = ring_->size() == 1 ? now.boot : now.boot + config_.presence_interval;
   state.progress.assign(ring_->size(), {0, now.boot});
   state_ = std::move(state);
   trace(TraceEvent::enter_operational, ring_->id);

@@ -58,6 +58,7 @@ void Member::enter_recovery(Instant now, CommitMessage commit) {
 void Member::on_join(Instant now, const JoinMessage& join, Recovery& state) {
   if (!state.ring.contains(join.sender) || join.ring_sequence < state.ring.id.sequence) return;
   ++statistics_.recoveries_failed;
+  start_round(state.ring.members);
   enter_gather(now, "a Join came in Recovery", &join);
 }
 

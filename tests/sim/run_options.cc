@@ -19,7 +19,7 @@ RunOptions RunOptions::from_seed(std::uint64_t seed) {
   o.seed = seed;
   o.nodes = random.chance(1, 12) ? random.between(std::uint64_t{1}, std::uint64_t{8})
                                  : random.between(std::uint64_t{3}, std::uint64_t{5});
-  o.faulty_time = random.between(milliseconds(1000), milliseconds(6000));
+  o.faulty_time = random.between(milliseconds(1000), milliseconds(5000));
   if (random.chance(2, 3)) {
     o.loss = static_cast<std::uint32_t>(random.below(random.chance(1, 4) ? 300 : 60));
   }
@@ -33,13 +33,13 @@ RunOptions RunOptions::from_seed(std::uint64_t seed) {
     o.partition_every = random.between(milliseconds(100), milliseconds(1500));
   if (random.chance(1, 2)) o.crash_every = random.between(milliseconds(300), milliseconds(4000));
   if (random.chance(1, 2)) o.pause_every = random.between(milliseconds(200), milliseconds(3000));
-  o.message_every = random.chance(1, 8) ? random.between(microseconds(200), microseconds(1000))
-                                        : random.between(milliseconds(1), milliseconds(30));
+  o.message_every = random.chance(1, 10) ? random.between(microseconds(300), milliseconds(2))
+                                         : random.between(milliseconds(4), milliseconds(60));
   o.one_way_cuts = random.chance(1, 3);
   o.strike_at_delivery = random.chance(1, 2);
   if (random.chance(3, 4)) o.drift_ppm = static_cast<std::uint32_t>(random.below(10000));
   o.small_windows = random.chance(1, 4);
-  o.large_messages = random.chance(1, 6);
+  o.large_messages = !o.small_windows && random.chance(1, 8);
   return o;
 }
 
