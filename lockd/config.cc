@@ -554,7 +554,7 @@ class ConfigReader {
   void read_limits(TableReader table) {
     config_.connections_max = table.number("connections", 1, 65'536, 4096);
     config_.unwritten_bytes_max =
-        table.number("unwritten_bytes", 65'536, 256 * 1024 * 1024, 1024 * 1024);
+        table.number("unwritten_bytes", 65'536, 256 * 1024 * 1024, 256 * 1024);
     pending_.push_back(std::move(table));
   }
 
