@@ -85,6 +85,7 @@ void ClientMachine::handle_bytes(Instant now, base::Bytes bytes) {
     if (!*content) break;
     const auto response = protocol::decode_response(**content);
     if (!response) return protocol_error();
+    connection_->heard = true;
     std::visit([this](const auto& message) { on(message); }, *response);
   }
   flush();

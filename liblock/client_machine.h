@@ -113,6 +113,9 @@ class ClientMachine {
   // Connected, and greeted by the daemon.
   bool open() const { return connection_ && connection_->welcomed; }
 
+  // Whether the daemon has said anything at all on this connection.
+  bool heard() const { return connection_ && connection_->heard; }
+
   // What was heard last: whether anything can be granted now.
   bool primary() const { return connection_ && connection_->primary; }
 
@@ -126,6 +129,7 @@ class ClientMachine {
     Instant first_stamp;  // No stamp outside these two can be an echo of this connection.
     Instant last_stamp;
     bool resuming = false;
+    bool heard = false;
     bool welcomed = false;
     bool primary = false;
     std::optional<Instant> keepalive;  // The one that has not been answered.

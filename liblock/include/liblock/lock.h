@@ -155,7 +155,7 @@ LOCK_API int lock_try(lock_client* client, const char* lockspace, const void* na
 LOCK_API int lock_release(lock_client* client, const lock_grant* grant);
 
 /* Nanoseconds for which the lock is certainly still held, by the clocks as read in this call; 0 if
- * it is not held. Never blocks, makes no system call but for the clocks. In a forked child 0. */
+ * it is not held. Never blocks, and asks nobody. In a forked child 0. */
 LOCK_API uint64_t lock_valid_for_ns(lock_client* client, const lock_grant* grant);
 
 /* Whether that is more than nothing: 1 or 0. */
@@ -195,17 +195,18 @@ LOCK_API int lock_cancel(lock_client* client, uint64_t request);
 LOCK_API int lock_release_async(lock_client* client, const lock_grant* grant,
                                 lock_done_fn* callback, void* arg);
 
-enum lock_state {
+enum lock_client_state {
   LOCK_STATE_CONNECTING = 0,  /* No daemon, or it has not answered yet. */
   LOCK_STATE_NOT_QUORATE = 1, /* Connected, but nothing is granted at present. */
   LOCK_STATE_READY = 2
 };
 
-/* What was last heard. Never blocks. FORKED. */
+/* What was last heard, an enum lock_client_state. Never blocks. FORKED. */
 LOCK_API int lock_state(lock_client* client);
 
-/* Copies what the daemon last advised (after LIMIT, PERMISSION, VERSION), as text with a 0, cut to
- * `size`. Returns its length without the 0; empty if there is none. Never blocks. */
+/* Copies what the daemon last advised (after LIMIT, PERMISSION, VERSION, NO_DAEMON), as text with a
+ * 0, cut to `size`. Returns its length without the 0; empty if there is none. A NULL client: what
+ * was advised when lock_connect() last failed in this thread. Never blocks. */
 LOCK_API size_t lock_advice(lock_client* client, char* text, size_t size);
 
 #ifdef __cplusplus

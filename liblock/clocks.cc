@@ -1,0 +1,22 @@
+#include "liblock/clocks.h"
+
+#include <ctime>
+
+#include "base/check.h"
+
+namespace liblock {
+namespace {
+
+base::Duration read(clockid_t clock) {
+  timespec time{};
+  CHECK(clock_gettime(clock, &time) == 0);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+}  // namespace
+
+base::Instant read_clocks() {
+  return {read(CLOCK_BOOTTIME), read(CLOCK_MONOTONIC_RAW)};
+}
+
+}  // namespace liblock

@@ -1,0 +1,41 @@
+// What a lock_client is, and how the C functions keep exceptions and forked children out.
+#pragma once
+
+#include <liblock/query.h>
+
+#include <exception>
+#include <utility>
+#include <vector>
+
+#include "liblock/client.h"
+
+struct lock_client {
+  lock_client(liblock::ClientOptions options, const liblock::protocol::Instance& instance)
+      : client(this, std::move(options), instance) {}
+
+  liblock::Client client;
+
+  // What the last lock_status() gave out.
+  liblock::protocol::Status status;
+  std::vector<lock_counter> counters;
+};
+
+namespace liblock {
+
+// The only exceptions that can come this far are those of memory and of the system's locks.
+template <typename Call>
+int guarded(Call call) {
+  try {
+    return call();
+  } catch (const std::exception&) {
+    return LOCK_ERROR_SYSTEM;
+  }
+}
+
+template <typename Call>
+int guarded(lock_client* client, Call call) {
+  if (client->client.forked()) return LOCK_ERROR_FORKED;
+  return guarded(std::move(call));
+}
+
+}  // namespace liblock

@@ -1,0 +1,247 @@
+#include <liblock/lock.h>
+#include <sys/random.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+
+#include "liblock/handle.h"
+
+namespace {
+
+using liblock::Duration;
+using liblock::guarded;
+using liblock::protocol::Mode;
+
+constexpr const char* kDefaultSocket = "/run/lockd/lockd.sock";
+constexpr const char* kDefaultLockspace = "default";
+
+// Of the last lock_connect() in this thread that failed: it leaves no client that could be asked.
+thread_local std::string connect_advice;
+
+std::string socket_path(const char* given) {
+  if (given != nullptr) return given;
+  const char* environment = std::getenv("LOCKD_SOCKET");
+  return environment != nullptr && *environment != '\0' ? environment : kDefaultSocket;
+}
+
+// The words of the command line, as `ps` shows them.
+std::string command_line() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::string words(liblock::protocol::kCommandBytesMax, '\0');
+  file.read(words.data(), static_cast<std::streamsize>(words.size()));
+  words.resize(static_cast<std::size_t>(file.gcount()));
+  while (!words.empty() && words.back() == '\0') words.pop_back();
+  std::replace(words.begin(), words.end(), '\0', ' ');
+  return words;
+}
+
+std::string_view lockspace_of(const char* lockspace) {
+  return lockspace == nullptr ? kDefaultLockspace : lockspace;
+}
+
+std::string_view name_of(const void* name, size_t len) {
+  return {static_cast<const char*>(name), name == nullptr ? 0 : len};
+}
+
+// A number that is no mode stays none.
+Mode mode_of(enum lock_mode mode) {
+  return static_cast<Mode>(std::min(static_cast<unsigned>(mode), 255u));
+}
+
+int milliseconds_up(Duration time) {
+  const auto whole =
+      (time + std::chrono::milliseconds(1) - Duration(1)) / std::chrono::milliseconds(1);
+  return static_cast<int>(std::min<std::int64_t>(whole, INT_MAX));
+}
+
+size_t copy_text(const std::string& from, char* text, size_t size) {
+  if (text == nullptr || size == 0) return 0;
+  const size_t length = std::min(from.size(), size - 1);
+  std::memcpy(text, from.data(), length);
+  text[length] = '\0';
+  return length;
+}
+
+int connect(const lock_options* options, lock_client** client) {
+  liblock::ClientOptions wanted;
+  lock_options given{};
+  if (options != nullptr) {
+    std::memcpy(&given, options, std::min(options->size, sizeof given));
+  }
+  wanted.socket_path = socket_path(given.socket_path);
+  if (wanted.socket_path.empty() || wanted.socket_path.size() >= sizeof(sockaddr_un::sun_path) ||
+      given.answer_timeout_ms < 0) {
+    return LOCK_ERROR_INVALID;
+  }
+  wanted.command = given.command != nullptr ? given.command : command_line();
+  wanted.query_only = given.query_only != 0;
+  if (given.answer_timeout_ms > 0) {
+    wanted.answer_timeout = std::chrono::milliseconds(given.answer_timeout_ms);
+  }
+  liblock::protocol::Instance instance{};
+  if (::getrandom(instance.data(), instance.size(), 0) != static_cast<ssize_t>(instance.size())) {
+    return LOCK_ERROR_SYSTEM;
+  }
+  auto connected = std::make_unique<lock_client>(std::move(wanted), instance);
+  const int error = connected->client.connect();
+  if (error == 0) {
+    *client = connected.release();
+  } else {
+    connect_advice = connected->client.advice();
+    connected->client.close();
+  }
+  return error;
+}
+
+}  // namespace
+
+extern "C" {
+
+const char* lock_strerror(int error) {
+  switch (error) {
+    case 0:
+      return "no error";
+    case LOCK_ERROR_BUSY:
+      return "the lock is held by somebody else";
+    case LOCK_ERROR_TIMEOUT:
+      return "the lock was not granted in time";
+    case LOCK_ERROR_CANCELLED:
+      return "the request was cancelled";
+    case LOCK_ERROR_NOT_QUORATE:
+      return "the daemon is not in a majority of its cluster: try again later, or on another "
+             "machine";
+    case LOCK_ERROR_NO_DAEMON:
+      return "no lock daemon answers at the socket: is lockd running, and LOCKD_SOCKET right?";
+    case LOCK_ERROR_DAEMON_GONE:
+      return "the lock daemon does not answer";
+    case LOCK_ERROR_LOST:
+      return "the lock was lost: others may have had it since";
+    case LOCK_ERROR_NOT_HELD:
+      return "there is no such lock or request (any more)";
+    case LOCK_ERROR_INVALID:
+      return "a name or an argument is out of its range (a lock's name has 1 to 255 bytes)";
+    case LOCK_ERROR_LIMIT:
+      return "a limit is reached: release or close something first";
+    case LOCK_ERROR_PERMISSION:
+      return "this user may not use the lock daemon";
+    case LOCK_ERROR_VERSION:
+      return "the lock daemon speaks another version: update it or this program";
+    case LOCK_ERROR_PROTOCOL:
+      return "what answers at the socket is not a lock daemon";
+    case LOCK_ERROR_FORKED:
+      return "the connection belongs to the parent process: connect in the child";
+    case LOCK_ERROR_SYSTEM:
+      return "out of memory or file descriptors";
+    default:
+      return "unknown error";
+  }
+}
+
+int lock_connect(const lock_options* options, lock_client** client) {
+  if (client == nullptr) return LOCK_ERROR_INVALID;
+  *client = nullptr;
+  return guarded([&] { return connect(options, client); });
+}
+
+void lock_close(lock_client* client) {
+  if (client == nullptr) return;
+  client->client.close();
+  // In a forked child the object may be in any state, another thread having been at work on it: it
+  // is left.
+  if (!client->client.forked()) delete client;
+}
+
+int lock_fd(lock_client* client) {
+  return client->client.forked() ? LOCK_ERROR_FORKED : client->client.poll_fd();
+}
+
+int lock_timeout_ms(lock_client* client) {
+  if (client->client.forked()) return LOCK_ERROR_FORKED;
+  const auto next = client->client.timeout();
+  return next ? milliseconds_up(*next) : -1;
+}
+
+int lock_dispatch(lock_client* client) {
+  return guarded(client, [&] { return client->client.dispatch(); });
+}
+
+int lock_acquire(lock_client* client, const char* lockspace, const void* name, size_t name_len,
+                 enum lock_mode mode, int timeout_ms, lock_grant* grant) {
+  return guarded(client, [&] {
+    if (grant == nullptr) return int{LOCK_ERROR_INVALID};
+    std::optional<Duration> timeout;
+    if (timeout_ms >= 0) timeout = std::chrono::milliseconds(timeout_ms);
+    return client->client.acquire(lockspace_of(lockspace), name_of(name, name_len), mode_of(mode),
+                                  timeout, *grant);
+  });
+}
+
+int lock_try(lock_client* client, const char* lockspace, const void* name, size_t name_len,
+             enum lock_mode mode, lock_grant* grant) {
+  return lock_acquire(client, lockspace, name, name_len, mode, 0, grant);
+}
+
+int lock_release(lock_client* client, const lock_grant* grant) {
+  return guarded(client, [&] { return client->client.release(*grant); });
+}
+
+uint64_t lock_valid_for_ns(lock_client* client, const lock_grant* grant) {
+  if (client->client.forked()) return 0;
+  return static_cast<uint64_t>(client->client.valid_for(*grant).count());
+}
+
+int lock_is_held(lock_client* client, const lock_grant* grant) {
+  return lock_valid_for_ns(client, grant) > 0 ? 1 : 0;
+}
+
+uint64_t lock_token(const lock_grant* grant) {
+  return grant->token;
+}
+
+int lock_on_lost(lock_client* client, lock_lost_fn* callback, void* arg) {
+  return guarded(client, [&] {
+    client->client.on_lost(callback, arg);
+    return 0;
+  });
+}
+
+int lock_acquire_async(lock_client* client, const char* lockspace, const void* name,
+                       size_t name_len, enum lock_mode mode, unsigned flags, lock_done_fn* callback,
+                       void* arg, uint64_t* request) {
+  return guarded(client, [&] {
+    if (callback == nullptr || (flags & ~unsigned{LOCK_FLAG_TRY}) != 0)
+      return int{LOCK_ERROR_INVALID};
+    return client->client.acquire_async(lockspace_of(lockspace), name_of(name, name_len),
+                                        mode_of(mode), (flags & LOCK_FLAG_TRY) != 0, callback, arg,
+                                        request);
+  });
+}
+
+int lock_cancel(lock_client* client, uint64_t request) {
+  return guarded(client, [&] { return client->client.cancel(request); });
+}
+
+int lock_release_async(lock_client* client, const lock_grant* grant, lock_done_fn* callback,
+                       void* arg) {
+  return guarded(client, [&] { return client->client.release_async(*grant, callback, arg); });
+}
+
+int lock_state(lock_client* client) {
+  return guarded(client, [&] { return int{client->client.state()}; });
+}
+
+size_t lock_advice(lock_client* client, char* text, size_t size) {
+  if (client == nullptr) return copy_text(connect_advice, text, size);
+  if (client->client.forked()) return copy_text({}, text, size);
+  return copy_text(client->client.advice(), text, size);
+}
+
+}  // extern "C"

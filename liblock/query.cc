@@ -1,0 +1,182 @@
+#include <liblock/query.h>
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "liblock/handle.h"
+
+namespace {
+
+using namespace liblock::protocol;
+
+lock_bytes bytes_of(const std::string& text) {
+  return {text.c_str(), text.size()};
+}
+
+std::string string_of(const void* bytes, size_t len) {
+  return bytes == nullptr ? std::string() : std::string(static_cast<const char*>(bytes), len);
+}
+
+lock_mode mode_of(Mode mode) {
+  return static_cast<lock_mode>(mode);
+}
+
+// Asks, and gives the answer to `take` if it is one to this kind of question.
+template <typename Answer, typename Take>
+int ask(lock_client* client, const Request& question, Take take) {
+  const auto answer = client->client.query(question);
+  if (!answer) return answer.error();
+  const auto* expected = std::get_if<Answer>(&*answer);
+  return expected == nullptr ? LOCK_ERROR_PROTOCOL : take(*expected);
+}
+
+int list(lock_client* client, List question, lock_list_fn* callback, void* arg) {
+  for (;;) {
+    bool more = false;
+    const int error = ask<ListPage>(client, question, [&](const ListPage& page) {
+      more = page.more;
+      // A listing that does not move on would never end.
+      if (more && page.cursor == question.cursor) return int{LOCK_ERROR_PROTOCOL};
+      question.cursor = page.cursor;
+      for (const ListItem& from : page.items) {
+        lock_list_item item{};
+        item.lockspace = bytes_of(from.lockspace);
+        item.name = bytes_of(from.resource);
+        item.granted = from.granted;
+        item.waiting = from.waiting;
+        item.mode = mode_of(from.mode);
+        item.token = base::value(from.token);
+        item.node = base::value(from.node);
+        item.orphaned = from.orphaned;
+        item.command = bytes_of(from.command);
+        item.stale = page.stale;
+        if (const int stop = callback(&item, arg)) return stop;
+      }
+      return 0;
+    });
+    if (error != 0 || !more) return error;
+  }
+}
+
+int show(lock_client* client, Show question, lock_show_fn* callback, void* arg) {
+  for (;;) {
+    bool more = false;
+    const int error = ask<ShowPage>(client, question, [&](const ShowPage& page) {
+      more = page.more;
+      if (more && page.locks.empty()) return int{LOCK_ERROR_PROTOCOL};
+      question.skip += static_cast<std::uint32_t>(page.locks.size());
+      for (const ShowLock& from : page.locks) {
+        lock_show_item item{};
+        item.granted = from.granted;
+        item.mode = mode_of(from.mode);
+        item.token = base::value(from.token);
+        item.session = base::value(from.session);
+        item.request = base::value(from.request);
+        item.node = base::value(from.node);
+        item.orphaned = from.orphaned;
+        item.pid = from.pid;
+        item.uid = from.uid;
+        item.command = bytes_of(from.command);
+        item.stale = page.stale;
+        if (const int stop = callback(&item, arg)) return stop;
+      }
+      return 0;
+    });
+    if (error != 0 || !more) return error;
+  }
+}
+
+void fill(lock_status_info& info, const Status& from) {
+  info.node = base::value(from.node);
+  info.primary = from.primary;
+  info.voter = from.voter;
+  info.epoch = from.epoch;
+  info.ring_sequence = from.ring.sequence;
+  info.ring_representative = base::value(from.ring.representative);
+  info.ring_nonce = from.ring.nonce;
+  info.votes = from.votes;
+  info.quorum = from.quorum;
+  info.votes_configured = from.votes_configured;
+  info.holders = from.holders;
+  info.lease_ns = static_cast<uint64_t>(from.lease.count());
+  info.sessions = from.sessions;
+  info.resources = from.resources;
+  info.locks = from.locks;
+  info.waiting = from.waiting;
+  info.orphaned = from.orphaned;
+  info.cluster = bytes_of(from.cluster);
+  info.daemon = bytes_of(from.daemon);
+  info.state = bytes_of(from.state);
+}
+
+}  // namespace
+
+extern "C" {
+
+int lock_list(lock_client* client, const char* lockspace, const void* prefix, size_t prefix_len,
+              lock_list_fn* callback, void* arg) {
+  return liblock::guarded(client, [&] {
+    List question;
+    if (lockspace != nullptr) question.lockspace = lockspace;
+    question.prefix = string_of(prefix, prefix_len);
+    return callback == nullptr ? int{LOCK_ERROR_INVALID}
+                               : list(client, std::move(question), callback, arg);
+  });
+}
+
+int lock_show(lock_client* client, const char* lockspace, const void* name, size_t name_len,
+              lock_show_fn* callback, void* arg) {
+  return liblock::guarded(client, [&] {
+    Show question;
+    question.lockspace = lockspace == nullptr ? "default" : lockspace;
+    question.resource = string_of(name, name_len);
+    return callback == nullptr ? int{LOCK_ERROR_INVALID}
+                               : show(client, std::move(question), callback, arg);
+  });
+}
+
+int lock_status(lock_client* client, lock_status_info* info) {
+  return liblock::guarded(client, [&] {
+    if (info == nullptr) return int{LOCK_ERROR_INVALID};
+    return ask<Status>(client, StatusQuery{}, [&](const Status& status) {
+      client->status = status;
+      client->counters.clear();
+      for (const Counter& counter : client->status.counters) {
+        client->counters.push_back({bytes_of(counter.name), counter.value});
+      }
+      lock_status_info all{};
+      all.size = info->size;
+      fill(all, client->status);
+      all.counters = client->counters.data();
+      all.counters_len = client->counters.size();
+      std::memcpy(info, &all, std::min(info->size, sizeof all));
+      return 0;
+    });
+  });
+}
+
+int lock_members(lock_client* client, lock_member_fn* callback, void* arg) {
+  return liblock::guarded(client, [&] {
+    if (callback == nullptr) return int{LOCK_ERROR_INVALID};
+    return ask<Members>(client, MembersQuery{}, [&](const Members& members) {
+      for (const Member& from : members.members) {
+        lock_member member{};
+        member.node = base::value(from.node);
+        member.incarnation = from.incarnation;
+        member.votes = from.votes;
+        member.witness = from.witness;
+        member.self = from.self;
+        member.state = static_cast<lock_member_state>(from.state);
+        member.address = bytes_of(from.address);
+        if (const int stop = callback(&member, arg)) return stop;
+      }
+      return 0;
+    });
+  });
+}
+
+}  // extern "C"
