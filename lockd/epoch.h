@@ -34,6 +34,10 @@ Epoch read_epoch(base::ByteReader& in);
 void write_attempt(base::ByteWriter& out, const Attempt& attempt);
 Attempt read_attempt(base::ByteReader& in);
 
+// At most evs::kMembersMax of them, as everywhere in records and exchanges.
+void write_processors(base::ByteWriter& out, const std::vector<base::Processor>& processors);
+std::vector<base::Processor> read_processors(base::ByteReader& in);
+
 std::string to_string(const Epoch& epoch);
 
 }  // namespace lockd

@@ -23,7 +23,9 @@
 #include "lockd/command.h"
 #include "lockd/epoch.h"
 #include "lockd/record.h"
+#include "lockd/record_keeper.h"
 #include "lockd/replica_config.h"
+#include "lockd/replica_observer.h"
 #include "lockd/state.h"
 
 namespace lockd {
@@ -31,18 +33,10 @@ namespace lockd {
 using base::Instant;
 
 enum class SubmitError : std::uint8_t {
-  try_again,  // Too many commands are under way, or too many outcomes are held. Later inputs make
+  try_again,  // Too many commands are under way, or too many effects are held. Later inputs make
               // room.
   too_long,   // The command does not fit into a message.
   stopped,    // The replica has stopped: see Replica::stop_reason().
-};
-
-// A write of the record that the driver is to make durable: encode_record(record) into
-// slot_of(record.generation), then fdatasync, then handle_record_written(id). There is never more
-// than one under way.
-struct RecordWrite {
-  std::uint64_t id = 0;
-  Record record;
 };
 
 // Where this node stands. `loading` and `active` are in an epoch whose ACTIVATE was delivered in
@@ -63,9 +57,11 @@ struct ReplicaStatus {
   evs::Configuration configuration;  // The last one announced.
   std::uint32_t votes_present = 0;   // Of its members; amnesiacs count 0.
   std::uint32_t votes_needed = 0;
-  bool amnesiac = false;       // No valid record was found: this node has no vote.
-  bool observer = false;       // Could not write its record in time: no vote in this epoch.
-  bool record_full = false;    // Too many unrefuted attempts: this node attempts no more.
+  bool amnesiac = false;     // No valid record was found: this node has no vote.
+  bool observer = false;     // Could not write its record in time: no vote in this epoch.
+  bool record_full = false;  // Too many unrefuted attempts: this node attempts no more.
+  bool different_configuration =
+      false;                   // A member has other nodes, votes or limits: nothing is attempted.
   std::optional<Epoch> epoch;  // The active one, or that of the table held.
   std::size_t holders = 0;     // Members with the table, in an active epoch.
   bool cold = false;           // The table began empty; nothing is granted before the wait is over.
@@ -117,7 +113,8 @@ class Replica {
   // [rules 6.3, 7.A6].
   void handle_evidence(Instant now, const evs::TokenEvidence* evidence);
 
-  // The write with this id is durable, or has failed for good.
+  // There is never more than one under way. The write with this id is durable, or has failed for
+  // good.
   void handle_record_written(Instant now, std::uint64_t id, bool ok);
 
   // To be called when next_timeout() is reached; calling it early is harmless.
@@ -175,7 +172,8 @@ class Replica {
   // in a way that only stopping makes safe: the daemon must stop loudly.
   const std::optional<std::string>& stop_reason() const;
 
-  // For tests and simulation.
+  // For tests and simulation. The observer is borrowed; null for none.
+  void set_observer(ReplicaObserver* observer);
   void check_invariants() const;
 
  private:

@@ -71,8 +71,8 @@ struct ReplicaConfig {
   // EXPIRE and PURGE steps of this node that may be under way.
   std::size_t housekeeping_under_way = 16;
 
-  // Outcomes for local sessions held until they may be told. Above it submit() answers try_again.
-  std::size_t held_outcomes_max = 16384;
+  // Effects for local sessions held until they may be told. Above it submit() answers try_again.
+  std::size_t held_effects_max = 16384;
 
   // Witnesses of an orphan order its EXPIRE one after another, this far apart, so that usually one
   // does.
