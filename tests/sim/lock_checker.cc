@@ -473,14 +473,15 @@ void LockChecker::Impl::begin_empty() {
 // delivered in transitional configurations only may or may not have been a step on the way.
 void LockChecker::Impl::check_succession() {
   std::vector<const Activation*> before;
-  for (const auto& [number, epoch] : epochs_) {
+  for (const auto& entry : epochs_) {
+    const Epoch& epoch = entry.second;
     const auto shares = [&](const Activation* other) {
       return std::any_of(other->members.begin(), other->members.end(),
                          [&](const Processor& m) { return contains(epoch.activation.members, m); });
     };
     if (epoch.known_active) {
       if (!epoch.activation.cold && !std::any_of(before.begin(), before.end(), shares)) {
-        report("E10", "epoch " + std::to_string(number) +
+        report("E10", "epoch " + std::to_string(entry.first) +
                           " has no member in common with the one before, and is no cold start");
       }
       before.clear();
