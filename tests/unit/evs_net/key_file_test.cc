@@ -95,9 +95,8 @@ TEST_CASE("a folder or a fifo in place of the key file is refused at once") {
 }
 
 TEST_CASE("a key file of another user is refused") {
-  if (geteuid() != 0) return;  // Only root can give a file away.
   const Folder folder;
   const std::string path = folder.file(kKey, 0600);
-  REQUIRE(chown(path.c_str(), 12345, 0) == 0);
+  if (chown(path.c_str(), 12345, 0) != 0) return;  // Only root can give a file away.
   CHECK(contains(error_of(path), "belongs to user 12345"));
 }

@@ -50,7 +50,7 @@ struct Loop {
   uv_loop_t loop;
 };
 
-// Ports that were free a moment ago.
+// Ports that were free a moment ago. None on a machine without IPv6, if that is asked for.
 std::vector<std::string> free_addresses(std::size_t count, bool ipv6 = false) {
   std::vector<std::string> addresses;
   std::vector<int> sockets;
@@ -69,7 +69,12 @@ std::vector<std::string> free_addresses(std::size_t count, bool ipv6 = false) {
       in4.sin_family = AF_INET;
       in4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     }
-    REQUIRE(bind(fd, reinterpret_cast<sockaddr*>(&any), size) == 0);
+    const bool bound = bind(fd, reinterpret_cast<sockaddr*>(&any), size) == 0;
+    if (!bound && ipv6) {
+      close(fd);
+      return {};
+    }
+    REQUIRE(bound);
     REQUIRE(getsockname(fd, reinterpret_cast<sockaddr*>(&any), &size) == 0);
     const auto port = ntohs(ipv6 ? reinterpret_cast<sockaddr_in6&>(any).sin6_port
                                  : reinterpret_cast<sockaddr_in&>(any).sin_port);
@@ -189,7 +194,12 @@ TEST_CASE("two members on loopback form a ring and deliver the same messages in 
 }
 
 TEST_CASE("three members do so over IPv6") {
-  form_a_ring_and_agree(free_addresses(3, true));
+  const auto addresses = free_addresses(3, true);
+  if (addresses.empty()) {
+    MESSAGE("not tested: this machine has no IPv6");
+    return;
+  }
+  form_a_ring_and_agree(addresses);
 }
 
 TEST_CASE("a member alone hears itself, and never from within its own call") {
