@@ -85,6 +85,7 @@ bool Client::forked() const {
 // until it comes back, and see whether what it found is theirs.
 template <typename Done>
 bool Client::wait(Lock& lock, std::optional<Duration> until, Done done) {
+  finish_turn();  // What we are to wait for has to be asked.
   for (;;) {
     if (!polling_) work();
     if (done()) return true;
