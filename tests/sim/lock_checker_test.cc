@@ -196,7 +196,7 @@ const Activation kEpoch3{3, kR3, {kQ1, kQ2}, {NodeId{1}, NodeId{2}}, true, {}};
 
 // A holds k, B follows it, node 2 with B is cut off and B expired, C follows B; then nodes 1 and 2
 // come back from a restart with nothing, and D gets k. On the side, A and C share s.
-History good_history() {
+History good_history(const Activation& epoch2 = kEpoch2) {
   History h;
   const std::vector<Processor> all{kP1, kP2, kP3};
   const std::vector<Processor> rest{kP1, kP3};
@@ -225,14 +225,14 @@ History good_history() {
   h.add("A released", [](LockChecker& c) { c.client_released(ms(23), lock(kA, 1)); });
   h.add("B ok", ok(24, lock(kB, 1), 4));
   h.add("B writes", access(25, lock(kB, 1), Mode::ex, 4));
-  h.add("A shares", asks(30, lock(kA, 2), "s", Mode::pr));
-  h.add("C shares", asks(30, lock(kC, 2), "s", Mode::pr));
+  h.add("A asks for s", asks(30, lock(kA, 2), "s", Mode::pr));
+  h.add("C asks for s", asks(30, lock(kC, 2), "s", Mode::pr));
   h.apply(
       "share", 32, all,
       command(kP1, 1, 5,
               {granted(lock(kA, 2), "s", Mode::pr, 5), granted(lock(kC, 2), "s", Mode::pr, 6)}));
-  h.add("A shares ok", ok(33, lock(kA, 2), 5));
-  h.add("C shares ok", ok(33, lock(kC, 2), 6));
+  h.add("A ok with s", ok(33, lock(kA, 2), 5));
+  h.add("C ok with s", ok(33, lock(kC, 2), 6));
 
   // Node 2 still delivers this in R1 and tells its client; the others do after their split.
   h.add("B asks for t", asks(40, lock(kB, 2), "t", Mode::ex));
@@ -244,7 +244,7 @@ History good_history() {
   for (const Processor& p : rest) {
     const std::string at = " at " + std::to_string(base::value(p.node));
     h.add("install R2" + at, installs(p, ConfigurationKind::regular, kR2));
-    h.add("activate 2" + at, activates(p, kEpoch2));
+    h.add("activate 2" + at, activates(p, epoch2));
   }
   h.apply("grant t in R1", 60, {kP2}, grant_t);
   h.add("tell t", told(60, kP2, lock(kB, 2)));
@@ -332,6 +332,39 @@ TEST_CASE("TM: a token not above those that clients had before the request is se
             "TM"));
 }
 
+TEST_CASE("TM: a request answered from a grant older than the request is seen") {
+  const History h = good_history()
+                        .without("A asks for s")
+                        .without("A ok with s")
+                        .with_before("B asks for t", asks(34, lock(kA, 2), "s", Mode::pr))
+                        .with_before("B asks for t", ok(35, lock(kA, 2), 5));
+  CHECK(only(h, "TM"));
+}
+
+TEST_CASE(
+    "TM: a token that the order gives twice, or backwards, is seen though no client was told") {
+  const auto next = [](std::uint64_t token) {
+    return applies(325, kP1, command(kP3, 2, 3, {granted(lock(kA, 5), "u", Mode::ex, token)}));
+  };
+  CHECK(only(good_history().with_before("install R3", next(8)), "TM"));
+  CHECK(only(good_history().with_before("install R3", next(3)), "TM"));
+  CHECK(good_history().with_before("install R3", next(9)).violations().empty());
+}
+
+TEST_CASE("NPG: a request that the order grants twice, or after its end, is seen") {
+  const auto next = [](LockName name, const char* resource) {
+    return applies(325, kP1, command(kP3, 2, 3, {granted(name, resource, Mode::pr, 9)}));
+  };
+  const History h = good_history();
+  CHECK(only(h.with_before("install R3", next(lock(kA, 2), "s")), "NPG"));
+  CHECK(only(h.with_before("install R3", next(lock(kA, 1), "free")), "NPG"));
+  const auto taken_back =
+      command(kP3, 2, 3,
+              {queued(lock(kD, 7), "s", Mode::ex), cancelled(lock(kD, 7), Mode::ex),
+               granted(lock(kD, 7), "free", Mode::ex, 9)});
+  CHECK(only(h.with_before("install R3", applies(325, kP1, taken_back)), "NPG"));
+}
+
 TEST_CASE("NPG: a grant that is told but not in the order is seen") {
   const History h = good_history();
   CHECK(among(h.without("grant D"), "NPG"));
@@ -369,8 +402,13 @@ TEST_CASE("NPG: a grant to a session that had ended is seen") {
 }
 
 TEST_CASE("NLR: a release that is told but not in the order is seen") {
-  const auto grant_only = command(kP1, 1, 4, {});
-  CHECK(among(good_history().with("pass k to B", applies(22, kP1, grant_only)), "NLR"));
+  const auto too_early = [](LockChecker& c) { c.client_released(ms(21), lock(kA, 1)); };
+  CHECK(only(good_history().with_before("pass k to B", too_early), "NLR"));
+}
+
+TEST_CASE("NLR: a lock that the order frees twice is seen") {
+  const auto again = command(kP3, 2, 3, {released(lock(kA, 1), Mode::ex, 1)});
+  CHECK(only(good_history().with_before("install R3", applies(325, kP1, again)), "NLR"));
 }
 
 TEST_CASE("NLR: a release that frees under another token is seen") {
@@ -447,13 +485,19 @@ TEST_CASE("E10: one epoch in two configurations, or of two contents, is seen") {
 }
 
 TEST_CASE("E10: an epoch without a majority of votes, or with a stranger's, is seen") {
-  Activation weak = kEpoch2;
-  weak.voters = {NodeId{1}};
-  CHECK(among(good_history().with("activate 2 at 1", activates(kP1, weak)), "E10"));
-  weak.voters = {NodeId{1}, NodeId{1}};
-  CHECK(among(good_history().with("activate 2 at 1", activates(kP1, weak)), "E10"));
-  weak.voters = {NodeId{1}, NodeId{2}};
-  CHECK(among(good_history().with("activate 2 at 1", activates(kP1, weak)), "E10"));
+  Activation spoiled = kEpoch2;
+  spoiled.voters = {NodeId{1}};
+  CHECK(only(good_history(spoiled), "E10"));
+  spoiled.voters = {NodeId{1}, NodeId{1}};
+  CHECK(only(good_history(spoiled), "E10"));
+  spoiled.voters = {NodeId{1}, NodeId{2}};
+  CHECK(only(good_history(spoiled), "E10"));
+}
+
+TEST_CASE("E10: a donor that is no member is seen") {
+  Activation spoiled = kEpoch2;
+  spoiled.donor = kP2;
+  CHECK(among(good_history(spoiled), "E10"));
 }
 
 TEST_CASE("E10: a later epoch that shares no processor and is not cold is seen") {
@@ -538,6 +582,15 @@ TEST_CASE(
 TEST_CASE("E11: a command that one side applied and the next epoch leaves out is seen") {
   const History h = good_history().without("grant t in T1");
   CHECK(among(h, "E11"));
+}
+
+TEST_CASE("E11: a command that the survivors have and a replica that stayed left out is seen") {
+  const Applied without_sixth = command(kP2, 1, 7, {});
+  CHECK(among(good_history()
+                  .without("grant t in R1")
+                  .without("B ok with t")
+                  .with_before("install R2", applies(46, kP2, without_sixth)),
+              "E11"));
 }
 
 TEST_CASE("a transitional configuration whose table was not chosen leaves no trace") {
