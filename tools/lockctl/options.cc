@@ -40,6 +40,7 @@ class Parser {
     app_.require_subcommand(1);
     app_.fallthrough();
     app_.footer(kExitCodes);
+    app_.set_version_flag("--version", "");
     app_.add_option("--socket", options_.socket,
                     "lockd's socket; else LOCKD_SOCKET, else /run/lockd/lockd.sock")
         ->type_name("PATH");
@@ -56,10 +57,14 @@ class Parser {
       return options_;
     } catch (const CLI::CallForHelp&) {
       return base::error(ParseEnd{kOk, help()});
+    } catch (const CLI::CallForVersion&) {
+      return base::error(ParseEnd{kOk, "lockctl " RINGLOCK_VERSION});
+    } catch (const CLI::ExtrasError& error) {
+      const char* advice =
+          run_->parsed() ? "\nA command with options of its own stands behind \"--\"." : "";
+      return base::error(usage(error.what() + std::string(advice)));
     } catch (const CLI::ParseError& error) {
-      std::string text = error.what();
-      if (run_->parsed()) text += "\nA command with options of its own stands behind \"--\".";
-      return base::error(ParseEnd{kUsage, "lockctl: " + text + "\nlockctl --help tells more."});
+      return base::error(usage(error.what()));
     }
   }
 
@@ -127,6 +132,10 @@ class Parser {
     } else {
       options_.verb = keygen_options_;
     }
+  }
+
+  static ParseEnd usage(const std::string& text) {
+    return {kUsage, "lockctl: " + text + "\nlockctl --help tells more."};
   }
 
   // Of the verb that help was asked for.

@@ -92,3 +92,10 @@ TEST_CASE("help is no error and names the exit codes") {
     CHECK(answer.error().text.find("79 the lock was lost") != std::string::npos);
   }
 }
+
+TEST_CASE("the version is told") {
+  const auto answer = parse({"--version"});
+  REQUIRE(!answer.has_value());
+  CHECK(answer.error().exit_code == kOk);
+  CHECK(answer.error().text.find("lockctl ") == 0);
+}
