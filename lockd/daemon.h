@@ -110,6 +110,7 @@ class Daemon {
   const Sessions& sessions() const { return sessions_; }
 
   // For tests and simulation.
+  void set_observer(ReplicaObserver* observer) { replica_.set_observer(observer); }
   void check_invariants() const;
 
  private:

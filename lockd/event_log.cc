@@ -78,7 +78,6 @@ void write_one(Log& log, const PhaseChanged& event) {
   }
   if (to.record_full)
     log.error("the record is full: this node can not take part in activations any more");
-  if (to.amnesiac) log.warning("no valid record was found: this node has no vote");
 }
 
 void write_one(Log& log, const DaemonStopping& event) {

@@ -1,0 +1,268 @@
+#include "lockd/service.h"
+
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+#include "evs/net/clocks.h"
+#include "evs/net/entropy.h"
+#include "evs/net/key_file.h"
+#include "lockd/event_log.h"
+
+namespace lockd {
+
+namespace {
+
+using evs::net::read_clocks;
+
+// Unguessable, from the operating system.
+Secret draw_secret() {
+  Secret secret;
+  for (std::size_t at = 0; at < secret.bits.size(); at += sizeof(std::uint64_t)) {
+    const std::uint64_t drawn = evs::net::draw_u64();
+    std::memcpy(secret.bits.data() + at, &drawn, sizeof drawn);
+  }
+  return secret;
+}
+
+template <typename Handle>
+void close_and_delete(Handle* handle) {
+  uv_close(reinterpret_cast<uv_handle_t*>(handle),
+           [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
+}
+
+void add_counters(const evs::net::Member& member,
+                  std::vector<liblock::protocol::Counter>& counters) {
+  const evs::Statistics& ring = member.node().statistics();
+  const evs::net::LinkStatistics link = member.statistics();
+  const std::pair<const char*, std::uint64_t> values[] = {
+      {"ring_tokens", ring.tokens_accepted},
+      {"ring_token_losses", ring.token_losses},
+      {"ring_packets_sent", ring.packets_sent},
+      {"ring_packets_retransmitted", ring.packets_retransmitted},
+      {"ring_messages_sent", ring.messages_sent},
+      {"ring_messages_delivered", ring.messages_delivered},
+      {"ring_installs", ring.installs},
+      {"ring_recoveries", ring.recoveries},
+      {"datagrams_received", link.received},
+      {"datagrams_refused", link.received - link.opened},
+      {"datagrams_sealed", link.sealed},
+      {"datagrams_dropped", link.dropped},
+  };
+  for (const auto& [name, value] : values) counters.push_back({name, value});
+}
+
+std::string hexadecimal(const ClusterId& id) {
+  static const char digits[] = "0123456789abcdef";
+  std::string text;
+  for (const std::uint8_t byte : id) {
+    text += digits[byte >> 4];
+    text += digits[byte & 15];
+  }
+  return text;
+}
+
+}  // namespace
+
+struct Service::Writing {
+  uv_work_t work{};
+  Service* service = nullptr;
+  RecordWrite write;
+  base::Result<void, std::string> result;
+};
+
+base::Result<std::unique_ptr<Service>, std::string> Service::start(uv_loop_t& loop,
+                                                                   const Config& config,
+                                                                   RecordFile& record, Log& log) {
+  std::unique_ptr<Service> service(new Service(loop, record, log));
+  if (auto opened = service->open(config); !opened) return base::error(opened.error());
+  return service;
+}
+
+Service::Service(uv_loop_t& loop, RecordFile& record, Log& log)
+    : loop_(loop), record_(record), log_(log), prepare_(new uv_prepare_t), timer_(new uv_timer_t) {
+  CHECK(uv_prepare_init(&loop_, prepare_) == 0);
+  CHECK(uv_timer_init(&loop_, timer_) == 0);
+  prepare_->data = this;
+  timer_->data = this;
+}
+
+Service::~Service() {
+  CHECK(!writing_);
+  close_and_delete(prepare_);
+  close_and_delete(timer_);
+}
+
+base::Result<void, std::string> Service::open(const Config& config) {
+  auto key = evs::net::read_key_file(config.key_file);
+  if (!key) return base::error(key.error());
+
+  evs::net::MemberConfig ring;
+  ring.ring = config.ring();
+  ring.key.master = std::move(*key);
+  std::memcpy(ring.key.cluster.data(), config.cluster.data(), config.cluster.size());
+  for (const NodeConfig& node : config.nodes) {
+    evs::net::NodeAddresses addresses{node.id, {}};
+    for (const Address& address : node.addresses) addresses.addresses.push_back(to_string(address));
+    ring.nodes.push_back(std::move(addresses));
+  }
+  auto member = evs::net::Member::create(loop_, ring, *this);
+  if (!member) return base::error(member.error());
+  member_ = std::move(*member);
+
+  DaemonConfig settings = DaemonConfig::from(config.replica());
+  settings.sessions.connections_max = config.connections_max;
+  settings.sessions.unwritten_bytes_max = config.unwritten_bytes_max;
+  settings.queries.cluster = config.cluster_name + " " + hexadecimal(config.cluster);
+  settings.queries.version = RINGLOCK_VERSION;
+  for (std::size_t i = 0; i < config.nodes.size(); ++i) {
+    settings.queries.nodes[i].address = to_string(config.nodes[i].addresses.front());
+  }
+  settings.queries.more_counters = [this](auto& counters) { add_counters(*member_, counters); };
+  daemon_ =
+      std::make_unique<Daemon>(settings, member_->node().self(), record_.record(), draw_secret);
+
+  auto clients = ClientServer::open(loop_, {config.socket, config.socket_mode}, *this);
+  if (!clients) return base::error(clients.error());
+  clients_ = std::move(*clients);
+
+  uv_prepare_start(prepare_, [](uv_prepare_t* handle) {
+    static_cast<Service*>(handle->data)->before_waiting();
+  });
+  return {};
+}
+
+// ---- The ring ----
+
+void Service::on_event(evs::net::Instant now, evs::Event&& event) {
+  daemon_->handle_event(now, std::move(event));
+}
+
+void Service::on_progress(evs::net::Instant now) {
+  pump(now);
+}
+
+// ---- The clients. Their input is carried on once in a turn of the loop, so that many requests
+// share a packet. ----
+
+void Service::on_connect(ConnectionId connection, const Peer& peer) {
+  daemon_->handle_connect(read_clocks(), connection, peer);
+  unsettled_ = true;
+}
+
+void Service::on_bytes(ConnectionId connection, base::Bytes bytes) {
+  daemon_->handle_bytes(read_clocks(), connection, bytes);
+  unsettled_ = true;
+}
+
+void Service::on_hang_up(ConnectionId connection, HangUp how) {
+  daemon_->handle_hang_up(read_clocks(), connection, how);
+  unsettled_ = true;
+}
+
+void Service::on_writable(ConnectionId connection) {
+  daemon_->handle_writable(connection);
+}
+
+// ---- The loop ----
+
+// Runs last in each turn, before the loop waits.
+void Service::before_waiting() {
+  if (ended_) return;
+  const evs::net::Instant now = read_clocks();
+  if (const auto due = daemon_->next_timeout(); due && *due <= now.boot) {
+    daemon_->handle_timeout(now);
+    unsettled_ = true;
+  }
+  if (unsettled_) pump(now);
+  flush();
+  write_record();
+  while (const auto event = daemon_->poll_event()) write(log_, *event);
+  if (daemon_->failure() || (stopping_ && daemon_->may_leave(now))) return end();
+
+  // Rounded up: the loop's clock is another one, so before_waiting() asks again.
+  const auto due = daemon_->next_timeout();
+  if (!due) {
+    uv_timer_stop(timer_);
+    return;
+  }
+  const auto left = std::max(base::Duration::zero(), *due - now.boot);
+  uv_timer_start(
+      timer_, [](uv_timer_t*) {},
+      static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(left).count()), 0);
+}
+
+// What an input has made possible: outcomes for clients, messages for the ring.
+void Service::pump(evs::net::Instant now) {
+  unsettled_ = false;
+  const evs::Node& node = member_->node();
+  daemon_->handle_evidence(
+      now, node.state() == evs::NodeState::operational ? &node.evidence() : nullptr);
+  while (const auto message = daemon_->poll_multicast(node.send_room())) {
+    const auto queued = member_->multicast(evs::Service::safe, *message);
+    // It had room, and it leaves only when this is over.
+    CHECK(queued.has_value());
+  }
+}
+
+void Service::flush() {
+  while (const auto output = daemon_->poll_output()) {
+    const std::size_t taken =
+        output->bytes.empty() ? 0 : clients_->write(output->connection, output->bytes);
+    if (output->close) {
+      clients_->close(output->connection);
+    } else {
+      daemon_->handle_written(output->connection, taken);
+    }
+  }
+}
+
+void Service::write_record() {
+  auto write = daemon_->poll_record_write();
+  if (!write) return;
+  CHECK(!writing_);
+  writing_ = true;
+  auto* writing = new Writing;
+  writing->work.data = writing;
+  writing->service = this;
+  writing->write = std::move(*write);
+  const int queued = uv_queue_work(
+      &loop_, &writing->work,
+      [](uv_work_t* work) {
+        auto& self = *static_cast<Writing*>(work->data);
+        self.result = self.service->record_.write(self.write.record);
+      },
+      [](uv_work_t* work, int) {
+        const std::unique_ptr<Writing> self(static_cast<Writing*>(work->data));
+        Service& service = *self->service;
+        service.writing_ = false;
+        if (!self->result)
+          service.log_.error("record not written", {{"cause", self->result.error()}});
+        service.daemon_->handle_record_written(read_clocks(), self->write.id,
+                                               self->result.has_value());
+        service.unsettled_ = true;
+        if (service.ended_) uv_stop(&service.loop_);
+      });
+  CHECK(queued == 0);
+}
+
+void Service::stop() {
+  if (stopping_) return end();
+  stopping_ = true;
+  clients_->stop_listening();
+  daemon_->stop(read_clocks());
+  unsettled_ = true;
+}
+
+// Tells the ring, lets go of clients and sockets, and ends the loop when the disk is done too.
+void Service::end() {
+  if (ended_) return;
+  ended_ = true;
+  flush();
+  if (!daemon_->failure()) member_->leave();
+  clients_.reset();
+  if (!writing_) uv_stop(&loop_);
+}
+
+}  // namespace lockd

@@ -1,0 +1,81 @@
+// A daemon in its process: the driver's loop of lockd/daemon.h on libuv, with the ring member, the
+// clients' socket, the record's file and the log around it. It decides nothing.
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "evs/net/member.h"
+#include "lockd/client_server.h"
+#include "lockd/config.h"
+#include "lockd/daemon.h"
+#include "lockd/log.h"
+#include "lockd/record_file.h"
+
+namespace lockd {
+
+class Service : private evs::net::Member::Listener, private ClientServer::Listener {
+ public:
+  // Binds everything and joins the ring; `loop`, `log` and `record` outlive the service. The error
+  // says what is wrong, and what to do.
+  static base::Result<std::unique_ptr<Service>, std::string> start(uv_loop_t& loop,
+                                                                   const Config& config,
+                                                                   RecordFile& record, Log& log);
+
+  // The loop must run once more before it is closed. No record may be being written.
+  ~Service() override;
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  // Leaves cleanly and then ends the loop; a second call ends it at once.
+  void stop();
+
+  // Why the daemon had to stop, if it had to.
+  const std::optional<std::string>& failure() const { return daemon_->failure(); }
+
+ private:
+  // A record on its way to the disk, by a worker of the loop.
+  struct Writing;
+
+  Service(uv_loop_t& loop, RecordFile& record, Log& log);
+
+  base::Result<void, std::string> open(const Config& config);
+
+  // The ring.
+  void on_event(evs::net::Instant now, evs::Event&& event) override;
+  void on_progress(evs::net::Instant now) override;
+
+  // The clients.
+  void on_connect(ConnectionId connection, const Peer& peer) override;
+  void on_bytes(ConnectionId connection, base::Bytes bytes) override;
+  void on_hang_up(ConnectionId connection, HangUp how) override;
+  void on_writable(ConnectionId connection) override;
+
+  void before_waiting();
+  void pump(evs::net::Instant now);
+  void flush();
+  void write_record();
+  void end();
+
+  uv_loop_t& loop_;
+  RecordFile& record_;
+  Log& log_;
+  std::unique_ptr<evs::net::Member> member_;
+  std::unique_ptr<Daemon> daemon_;
+  std::unique_ptr<ClientServer> clients_;
+  uv_prepare_t* prepare_ = nullptr;
+  uv_timer_t* timer_ = nullptr;
+
+  // The daemon had an input that was not carried on yet.
+  bool unsettled_ = true;
+  bool writing_ = false;
+  bool stopping_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace lockd
