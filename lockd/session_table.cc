@@ -4,9 +4,12 @@
 
 #include "base/check.h"
 #include "dlm/hash.h"
+#include "liblock/protocol/messages.h"
 
 namespace lockd {
 namespace {
+
+static_assert(SessionLimits{}.unacknowledged_max == liblock::protocol::kRequestWindow);
 
 constexpr auto kByRequest = [](const Reply& reply, RequestId request) {
   return reply.request < request;
@@ -160,8 +163,9 @@ const Session* SessionTable::find(SessionId id) const {
 }
 
 const Session* SessionTable::find_opened(const Processor& by, OpenNumber number) const {
-  for (const auto& [id, session] : sessions_) {
-    if (session.opened_by == by && session.number == number) return &session;
+  // It is asked for new ones, and they are the last.
+  for (auto at = sessions_.rbegin(); at != sessions_.rend(); ++at) {
+    if (at->second.opened_by == by && at->second.number == number) return &at->second;
   }
   return nullptr;
 }

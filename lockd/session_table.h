@@ -110,8 +110,9 @@ struct SessionLimits {
       256;                         // Of one uid at one node: uids of machines are unrelated.
   std::size_t daemons_max = 1024;  // Nodes that ever opened a session.
 
-  // How far the number of a request may be above the acknowledged mark.
-  std::uint64_t unacknowledged_max = 128;
+  // How far the number of a request may be above the acknowledged mark, and so the length of a
+  // reply cache. Clients stay within it: liblock/protocol/messages.h, kRequestWindow.
+  std::uint64_t unacknowledged_max = 1024;
 };
 
 class SessionTable {

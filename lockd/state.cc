@@ -29,7 +29,7 @@ dlm::ResourceName name_of(const Acquire& acquire) {
 
 // Whether an EXPIRE of this mark speaks of the session as it is now [rules 6.21, 8.C3].
 bool hits(const Mark& mark, const Session& session) {
-  if (MUTANT("state_expire_without_mark")) return !session.dead();
+  if (MUTANT("state_expire_frees_without_mark")) return !session.dead();
   if (MUTANT("state_mark_by_ring_alone")) {
     return session.orphaned() && session.mark()->ring == mark.ring;
   }
@@ -96,6 +96,7 @@ State::State(const StateLimits& limits)
     : limits_(limits), locks_(limits.locks), sessions_(limits.sessions) {}
 
 void State::apply(Processor origin, const Command& command, Effects& effects) {
+  changes_.clear();
   const Step step{origin, command.ring, effects};
   std::visit([&](const auto& body) { on(step, body); }, command.body);
 }
@@ -105,7 +106,11 @@ void State::apply_departures(std::span<const Departure> departures, Effects& eff
   for (const Departure& departure : departures) {
     for (SessionId id : attached_to(departure.processor)) {
       sessions_.orphan(id, departure.ring);
-      effects.push_back(BecameOrphan{departure.processor, *sessions_.find(id)->mark()});
+      const Session& session = *sessions_.find(id);
+      effects.push_back(BecameOrphan{departure.processor, *session.mark()});
+      if (MUTANT("state_departure_frees_at_once")) {
+        end_session(session, SessionEnded::Reason::expired, effects);
+      }
     }
   }
 }
@@ -201,18 +206,18 @@ void State::on(const Step& step, const Close& close) {
   }
   const Session* session = living(close.session, close.generation);
   if (!session || session->at != step.origin) return;
-  end_session(*session, SessionEnded::Reason::closed, step);
+  end_session(*session, SessionEnded::Reason::closed, step.effects);
   free_some(close.session, limits_.purge_step, step.effects);
 }
 
 void State::on(const Step& step, const Expire& expire) {
   const Session* session = sessions_.find(expire.mark.session);
   if (!session || !hits(expire.mark, *session)) return;
-  end_session(*session, SessionEnded::Reason::expired, step);
+  end_session(*session, SessionEnded::Reason::expired, step.effects);
 }
 
-void State::end_session(const Session& session, SessionEnded::Reason reason, const Step& step) {
-  step.effects.push_back(SessionEnded{session.at, session.id, session.generation, reason});
+void State::end_session(const Session& session, SessionEnded::Reason reason, Effects& effects) {
+  effects.push_back(SessionEnded{session.at, session.id, session.generation, reason});
   sessions_.kill(session.id);
 }
 

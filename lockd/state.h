@@ -210,6 +210,9 @@ class State {
   // session 0 is shown to hold what was asked for: that is nobody.
   const dlm::Table& locks() const { return locks_; }
 
+  // What the last command did to locks; for observers.
+  const dlm::Effects& changes() const { return changes_; }
+
   // Equal states have equal digests; kept up to date, so it costs nothing to ask.
   std::uint64_t digest() const;
 
@@ -239,7 +242,7 @@ class State {
 
   Opened open_session(const Step& step, const Open& open);
   Resumed::Outcome resume_session(const Step& step, const Resume& resume);
-  void end_session(const Session& session, SessionEnded::Reason reason, const Step& step);
+  void end_session(const Session& session, SessionEnded::Reason reason, Effects& effects);
 
   // The session, unless it is dead or has another generation.
   const Session* living(SessionId id, Generation generation) const;

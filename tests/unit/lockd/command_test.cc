@@ -104,6 +104,19 @@ TEST_CASE("a command's bytes are those of docs/wire.md") {
   for (std::size_t i = 0; i < golden.size(); ++i) CHECK(hex(encoded(commands[i])) == golden[i]);
 }
 
+TEST_CASE("the example of docs/wire.md is what it says") {
+  const Command example{
+      {3, base::NodeId{9}, 17},
+      Release{
+          {SessionId{33}, Generation{2}, RequestId{7}, RequestId{5}}, RequestId{6}, Token{119}}};
+  CHECK(hex(encoded(example)) ==
+        "0300000000000000090000001100000000000000"
+        "06"
+        "21000000000000000200000000000000"
+        "07000000000000000500000000000000"
+        "06000000000000007700000000000000");
+}
+
 TEST_CASE("a command that is cut short, or goes on, is refused") {
   for (const Command& command : one_of_each()) {
     base::Buffer bytes = encoded(command);
