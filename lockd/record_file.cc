@@ -61,8 +61,8 @@ base::Result<RecordFile, RecordFile::Error> RecordFile::open(const std::string& 
       return base::error(
           Error{Trouble::missing,
                 "record " + path +
-                    " is missing; if this node is new to its cluster, run \"lockd init\"; if it "
-                    "was a member before, run \"lockd init --amnesiac\""});
+                    " is missing; run \"lockd init --config FILE\", with --replace if this node "
+                    "was a member of its cluster before and has lost it"});
     }
     return base::error(Error{Trouble::unusable,
                              "record " + path + " cannot be opened for writing: " + reason(code) +

@@ -332,7 +332,7 @@ TEST_CASE("the files of a node are checked") {
   const Config config = files.config();
   CHECK(config.state_dir == files.folder.path() + "/state");
   CHECK(has(files.check(), "record " + files.folder.path() + "/state/record is missing; "));
-  CHECK(has(files.check(), "run \"lockd init\""));
+  CHECK(has(files.check(), "run \"lockd init --config FILE\""));
   REQUIRE(initialize(config.state_dir, config.cluster, config.self, RecordRole::voter));
   CHECK(files.check().empty());
 

@@ -152,7 +152,7 @@ TEST_CASE("a folder without a record says what to run") {
     const auto file = RecordFile::open(path, kCluster, kSelf);
     REQUIRE(!file);
     CHECK(file.error().trouble == RecordFile::Trouble::missing);
-    CHECK(file.error().text.find("\"lockd init\"") != std::string::npos);
+    CHECK(file.error().text.find("\"lockd init --config FILE\"") != std::string::npos);
   }
 }
 
