@@ -135,11 +135,11 @@ base::Result<void, std::string> Service::open(const Config& config) {
 
 // ---- The ring ----
 
-void Service::on_event(evs::net::Instant now, evs::Event&& event) {
+void Service::on_event(Instant now, evs::Event&& event) {
   daemon_->handle_event(now, std::move(event));
 }
 
-void Service::on_progress(evs::net::Instant now) {
+void Service::on_progress(Instant now) {
   pump(now);
 }
 
@@ -170,7 +170,7 @@ void Service::on_writable(ConnectionId connection) {
 // Runs last in each turn, before the loop waits.
 void Service::before_waiting() {
   if (ended_) return;
-  const evs::net::Instant now = read_clocks();
+  const Instant now = read_clocks();
   if (const auto due = daemon_->next_timeout(); due && *due <= now.boot) {
     daemon_->handle_timeout(now);
     unsettled_ = true;
@@ -194,7 +194,7 @@ void Service::before_waiting() {
 }
 
 // What an input has made possible: outcomes for clients, messages for the ring.
-void Service::pump(evs::net::Instant now) {
+void Service::pump(Instant now) {
   unsettled_ = false;
   const evs::Node& node = member_->node();
   daemon_->handle_evidence(

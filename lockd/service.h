@@ -47,8 +47,8 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
   base::Result<void, std::string> open(const Config& config);
 
   // The ring.
-  void on_event(evs::net::Instant now, evs::Event&& event) override;
-  void on_progress(evs::net::Instant now) override;
+  void on_event(Instant now, evs::Event&& event) override;
+  void on_progress(Instant now) override;
 
   // The clients.
   void on_connect(ConnectionId connection, const Peer& peer) override;
@@ -57,7 +57,7 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
   void on_writable(ConnectionId connection) override;
 
   void before_waiting();
-  void pump(evs::net::Instant now);
+  void pump(Instant now);
   void flush();
   void write_record();
   void end();
