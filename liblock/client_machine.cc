@@ -100,7 +100,7 @@ void ClientMachine::handle_timeout(Instant now) {
 std::optional<Duration> ClientMachine::next_timeout() const {
   std::optional<Duration> next;
   const auto at = [&next](Duration boot) { next = next ? std::min(*next, boot) : boot; };
-  if (!grants_.empty()) at(now_.boot + deadline_.left(now_));
+  if (!grants_.empty() && deadline_.live(now_)) at(now_.boot + deadline_.left(now_));
   if (retry_at_ && !disabled_ && !closing_) at(*retry_at_);
   const bool talking = open() && session_ && !connection_->hanging_up && !closing_;
   if (talking && !connection_->keepalive) at(keepalive_at_);

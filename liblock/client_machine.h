@@ -116,6 +116,11 @@ class ClientMachine {
   // Whether the daemon has said anything at all on this connection.
   bool heard() const { return connection_ && connection_->heard; }
 
+  // The session that requests and grants belong to now.
+  std::optional<protocol::SessionId> session() const {
+    return session_ ? std::optional(session_->id) : std::nullopt;
+  }
+
   // What was heard last: whether anything can be granted now.
   bool primary() const { return connection_ && connection_->primary; }
 
