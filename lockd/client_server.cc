@@ -151,7 +151,7 @@ void ClientServer::accept_some() {
     if (fd >= 0) {
       add(fd);
     } else if (errno == EMFILE || errno == ENFILE) {
-      turn_one_away();
+      if (!turn_one_away()) return;
     } else if (errno != ECONNABORTED && errno != EINTR) {
       return;
     }
@@ -159,13 +159,14 @@ void ClientServer::accept_some() {
 }
 
 // Without a descriptor the connection cannot even be refused, and poll would report it for ever.
-// The spare one lets it be accepted and closed, which tells the client.
-void ClientServer::turn_one_away() {
-  ++turned_away_;
+// The spare one lets it be accepted and closed, which tells the client. False if nobody waits.
+bool ClientServer::turn_one_away() {
   if (spare_fd_ >= 0) ::close(spare_fd_);
   const int fd = accept4(listen_fd_, nullptr, nullptr, SOCK_CLOEXEC);
   if (fd >= 0) ::close(fd);
   spare_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  turned_away_ += fd >= 0 ? 1 : 0;
+  return fd >= 0;
 }
 
 void ClientServer::add(int fd) {

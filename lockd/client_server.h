@@ -70,7 +70,7 @@ class ClientServer {
 
   base::Result<void, std::string> listen();
   void accept_some();
-  void turn_one_away();
+  bool turn_one_away();
   void add(int fd);
   void read_some(Connection& connection);
   void hang_up(Connection& connection, HangUp how);

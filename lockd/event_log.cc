@@ -39,6 +39,8 @@ void write_one(Log& log, const ConfigurationChanged& event) {
   const evs::Configuration& to = event.change.configuration;
   const std::string ring = base::to_string(to.id);
   if (to.kind == evs::ConfigurationKind::transitional) {
+    // Nobody departs when rings merge: the next line says all.
+    if (event.change.departed.empty()) return;
     log.info(
         "members left the ring",
         {{"departed", list(event.change.departed)}, {"staying", list(to.members)}, {"ring", ring}});

@@ -136,11 +136,11 @@ base::Result<void, std::string> Service::open(const Config& config) {
 // ---- The ring ----
 
 void Service::on_event(Instant now, evs::Event&& event) {
-  daemon_->handle_event(now, std::move(event));
+  if (!ended_) daemon_->handle_event(now, std::move(event));
 }
 
 void Service::on_progress(Instant now) {
-  pump(now);
+  if (!ended_) pump(now);
 }
 
 // ---- The clients. Their input is carried on once in a turn of the loop, so that many requests
