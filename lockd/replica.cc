@@ -142,7 +142,9 @@ class Replica::Impl {
 
   // The table.
   bool follows() const;
-  bool serving() const { return active_ && active_->confirmed && !in_transition_ && follows(); }
+  bool serving() const {
+    return active_ && active_->confirmed && !in_transition_ && follows() && !stop_reason_;
+  }
   void discard_effects();
   void take_effects(Instant now, Effects&& effects, std::uint64_t command);
   void freeze(Instant now, const Mark& mark);
