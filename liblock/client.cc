@@ -130,8 +130,8 @@ void Client::read_all() {
       machine_.handle_disconnected(now);
       return;
     }
-    if (bytes->empty()) return;
-    machine_.handle_bytes(now, *bytes);
+    if (!bytes->empty()) machine_.handle_bytes(now, *bytes);
+    if (bytes->size() < Link::kReadBytes) return;
   }
 }
 

@@ -14,8 +14,6 @@
 namespace liblock {
 namespace {
 
-constexpr std::size_t kReadBytes = 64 * 1024;
-
 // A nonblocking eventfd: 1 in it makes it readable.
 void set_event(int fd) {
   const std::uint64_t one = 1;

@@ -23,8 +23,9 @@ class Link {
   void disconnect();
   bool connected() const { return static_cast<bool>(socket_); }
 
-  // What has arrived, borrowed until the next call; empty if nothing has; none at the end of the
-  // connection.
+  // What has arrived, borrowed until the next call; less than this if that is all, empty if it is
+  // nothing; none at the end of the connection.
+  static constexpr std::size_t kReadBytes = 64 * 1024;
   std::optional<base::Bytes> read();
 
   // Sends what the socket takes and keeps the rest. Errors show at the next read().
