@@ -42,7 +42,7 @@ SessionTable sample() {
   SessionTable table(SessionLimits{});
   table.count_open(daemon(1), OpenNumber{3});
   table.count_open(daemon(2), OpenNumber{1});
-  for (std::uint64_t id : {10, 20, 30}) table.add(session(id));
+  for (const std::uint64_t id : {10u, 20u, 30u}) table.add(session(id));
   table.acknowledge(SessionId{10}, RequestId{4});
   table.remember(SessionId{10}, {RequestId{7}, Status::busy, dlm::Mode::pr, Token{}});
   table.remember(SessionId{10}, {RequestId{5}, Status::granted, dlm::Mode::ex, Token{9}});
