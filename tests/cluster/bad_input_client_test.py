@@ -176,7 +176,7 @@ def a_thousand_connections():
             check("256 sessions" in advice and "close" in advice, f"the refusal says what to do: {advice}")
 
             refused = cluster.lockctl(1, "run", "other", "-n", "--", "true")
-            check(refused.returncode != 0 and "256 sessions" in refused.stderr, f"lockctl passes it on: {refused.stderr}")
+            check(refused.returncode != 0 and "limit" in refused.stderr, f"lockctl says so too: {refused.stderr}")
         finally:
             for connection in connections:
                 connection.socket.close()
@@ -189,7 +189,10 @@ def a_thousand_connections():
             for _ in range(CONNECTIONS_OF_A_USER):
                 connection = h.Connection(cluster.socket(1))
                 connections.append(connection)
-                connection.send(h.hello(h.QUERY))
+                try:
+                    connection.send(h.hello(h.QUERY))
+                except BrokenPipeError:
+                    pass  # Refused before that; the reason can still be read.
                 message = connection.read()
                 if message is None or message[0] != h.WELCOME:
                     break
