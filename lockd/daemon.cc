@@ -8,9 +8,6 @@ namespace lockd {
 DaemonConfig DaemonConfig::from(const ReplicaConfig& replica) {
   DaemonConfig config;
   config.replica = replica;
-  // A client leaves a queued acquire behind and goes on numbering, as far as the client protocol
-  // allows.
-  config.replica.state_limits.sessions.unacknowledged_max = liblock::protocol::kRequestWindow;
   config.sessions.sessions_per_user_max = replica.state_limits.sessions.sessions_per_user_max;
   config.sessions.lease = replica.lease - replica.lease_margin;
   config.sessions.remaining_min = config.sessions.lease / 32;

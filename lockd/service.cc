@@ -178,7 +178,7 @@ void Service::before_waiting() {
   if (unsettled_) pump(now);
   flush();
   write_record();
-  while (const auto event = daemon_->poll_event()) write(log_, *event);
+  write_events();
   if (daemon_->failure() || (stopping_ && daemon_->may_leave(now))) return end();
 
   // Rounded up: the loop's clock is another one, so before_waiting() asks again.
@@ -215,6 +215,16 @@ void Service::flush() {
     } else {
       daemon_->handle_written(output->connection, taken);
     }
+  }
+}
+
+void Service::write_events() {
+  while (const auto event = daemon_->poll_event()) write(log_, *event);
+  const std::uint64_t turned_away = clients_->turned_away();
+  if (std::exchange(turned_away_told_, turned_away) != turned_away) {
+    log_.repeated(LogLevel::warning, "client turned away",
+                  {{"cause", "no file descriptor is left; raise the limit of open files"},
+                   {"count", turned_away}});
   }
 }
 

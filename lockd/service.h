@@ -59,6 +59,7 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
   void before_waiting();
   void pump(Instant now);
   void flush();
+  void write_events();
   void write_record();
   void end();
 
@@ -70,6 +71,8 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
   std::unique_ptr<ClientServer> clients_;
   uv_prepare_t* prepare_ = nullptr;
   uv_timer_t* timer_ = nullptr;
+
+  std::uint64_t turned_away_told_ = 0;
 
   // The daemon had an input that was not carried on yet.
   bool unsettled_ = true;

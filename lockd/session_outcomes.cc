@@ -171,8 +171,7 @@ void Sessions::on(Instant now, const Resumed& resumed) {
 
 void Sessions::on(Instant now, const Replied& replied) {
   SessionSlot* slot = find(replied.session);
-  if (slot == nullptr || slot->phase != Phase::attached ||
-      slot->generation != replied.generation)
+  if (slot == nullptr || slot->phase != Phase::attached || slot->generation != replied.generation)
     return;
   const auto found = slot->unanswered.find(replied.reply.request);
   if (found == slot->unanswered.end()) return;
@@ -223,8 +222,7 @@ void Sessions::on(Instant now, const Replied& replied) {
 
 void Sessions::on(Instant now, const Granted& granted) {
   SessionSlot* slot = find(granted.session);
-  if (slot == nullptr || slot->phase != Phase::attached ||
-      slot->generation != granted.generation)
+  if (slot == nullptr || slot->phase != Phase::attached || slot->generation != granted.generation)
     return;
   if (slot->waiting.erase(granted.lock) == 0) return;
   answer(now, *slot, Reply{granted.lock, Status::granted, granted.mode, granted.token},
@@ -384,9 +382,7 @@ void Sessions::order_close(Instant now, SessionSlot& slot) {
 
 void Sessions::submit_request(Instant now, const SessionSlot& slot, RequestId request,
                               Command::Body body) {
-  const Request header{
-      slot.id, MUTANT("generation_not_sent") ? Generation{~std::uint64_t{0}} : slot.generation,
-      request, slot.acknowledged};
+  const Request header{slot.id, slot.generation, request, slot.acknowledged};
   if (auto* acquire = std::get_if<Acquire>(&body)) acquire->request = header;
   if (auto* release = std::get_if<Release>(&body)) release->request = header;
   if (auto* cancel = std::get_if<Cancel>(&body)) cancel->request = header;

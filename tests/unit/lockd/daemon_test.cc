@@ -154,7 +154,7 @@ TEST_CASE(
   const base::Instant promised = granted.note.echo + granted.note.remaining;
   Client& other = cluster.open(1, 1000, 2);
   const auto wait = other.acquire("a");
-  CHECK(other.answer(wait)->answer == Answer::queued);
+  CHECK(other.answer(wait).value().answer == Answer::queued);
 
   cluster.daemon(0).stop(cluster.now);
   cluster.settle();

@@ -95,7 +95,7 @@ TEST_CASE("a client whose connection broke keeps its locks until its last promis
   One one;
   Client& second = one.cluster.open(0, 1000, 2);
   const auto lock = one.client.acquire("a");
-  const base::Instant promised = until(one.client.answer(lock)->note);
+  const base::Instant promised = until(one.client.answer(lock).value().note);
   const auto wait = second.acquire("a");
   CHECK(second.answer(wait).value().answer == Answer::queued);
   one.client.hang_up(HangUp::broken);
@@ -147,9 +147,9 @@ TEST_CASE("a repeated acquire that counts as answered is answered from the table
   One one;
   Client& second = one.cluster.open(0, 1000, 2);
   const auto held = second.acquire("a");
-  const auto token = second.answer(held)->token;
+  const auto token = second.answer(held).value().token;
   const auto wait = one.client.acquire("a");
-  CHECK(one.client.answer(wait)->answer == Answer::queued);
+  CHECK(one.client.answer(wait).value().answer == Answer::queued);
   one.client.acknowledged = wait;
   one.client.acquire("c");  // Carries the mark.
   one.client.hang_up(HangUp::broken);
@@ -190,7 +190,7 @@ TEST_CASE(
     "them") {
   One one;
   const auto lock = one.client.acquire("a");
-  CHECK(one.client.answer(lock)->answer == Answer::granted);
+  CHECK(one.client.answer(lock).value().answer == Answer::granted);
   protocol::Welcome wrong = one.welcome;
   wrong.secret[0] ^= std::byte{1};
   Client& thief = one.cluster.connect(0);
@@ -273,14 +273,14 @@ TEST_CASE(
   }
   CHECK(one.client.closed);
   CHECK(one.client.next<protocol::Lost>().value().reason == protocol::LostReason::expired);
-  CHECK(second.answer(wait)->answer == Answer::queued);
+  CHECK(second.answer(wait).value().answer == Answer::queued);
   CHECK(second.answer(wait).value().answer == Answer::granted);
 }
 
 TEST_CASE("a client that does not read is hung up on, and its locks wait for its last promise") {
   One one;
   const auto lock = one.client.acquire("a");
-  CHECK(one.client.answer(lock)->answer == Answer::granted);
+  CHECK(one.client.answer(lock).value().answer == Answer::granted);
   one.client.reads = false;
   for (int i = 0; i < 20000 && !one.client.closed; ++i) one.client.keepalive();
   CHECK(one.client.closed);
@@ -462,10 +462,10 @@ TEST_CASE("a daemon that was excluded for longer than the wait tells its clients
   Client& client = cluster.open(0);
   CHECK(client.next<protocol::Welcome>().has_value());
   const auto lock = client.acquire("a");
-  const base::Instant promised = until(client.answer(lock)->note);
+  const base::Instant promised = until(client.answer(lock).value().note);
   Client& other = cluster.open(1, 1000, 2);
   const auto wait = other.acquire("a");
-  CHECK(other.answer(wait)->answer == Answer::queued);
+  CHECK(other.answer(wait).value().answer == Answer::queued);
 
   cluster.break_ring(0);
   cluster.form({1, 2});
