@@ -103,6 +103,7 @@ void State::apply(Processor origin, const Command& command, Effects& effects) {
 
 void State::apply_departures(std::span<const Departure> departures, Effects& effects) {
   if (MUTANT("state_cold_flag_not_replicated")) cold_.reset();
+  changes_.clear();
   for (const Departure& departure : departures) {
     for (SessionId id : attached_to(departure.processor)) {
       sessions_.orphan(id, departure.ring);
@@ -327,13 +328,13 @@ void State::settle(std::size_t first, Effects& effects) {
     effects.push_back(Granted{session->at, session->id, session->generation,
                               change.lock.acquired_by, change.mode, change.token});
   }
-  changes_.clear();
 }
 
 std::size_t State::free_some(SessionId id, std::size_t budget, Effects& effects) {
+  const std::size_t before = changes_.size();
   const bool all = locks_.release_some(id, budget, changes_);
-  const std::size_t used = changes_.size();
-  settle(0, effects);
+  const std::size_t used = changes_.size() - before;
+  settle(before, effects);
   if (all && id != kNobody) sessions_.remove(id);
   return std::max<std::size_t>(used, 1);
 }
@@ -341,8 +342,8 @@ std::size_t State::free_some(SessionId id, std::size_t budget, Effects& effects)
 dlm::Status State::hold_for_nobody(const dlm::ResourceName& name) {
   const RequestId unique{base::value(locks_.draw_token())};
   locks_.acquire({{kNobody, unique}, name, dlm::Mode::ex, true}, changes_);
-  const dlm::Status status = changes_.front().status;
-  changes_.clear();
+  const dlm::Status status = changes_.back().status;
+  changes_.pop_back();
   return status;
 }
 

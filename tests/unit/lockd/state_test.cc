@@ -518,6 +518,28 @@ TEST_CASE("a dead session is never granted what it waits for; the next in the qu
   CHECK(bench.state.locks().count_of(dead.session) == 0);
 }
 
+TEST_CASE("the changes of the last command show all that happened to locks, and nothing older") {
+  Bench bench;
+  Client dead = bench.client(kOne, 1);
+  Client holder = bench.client(kTwo, 1);
+  const Reply held = bench.acquire(holder, "x");
+  const Reply waits = bench.acquire(dead, "x");
+  bench.depart({{kOne, ring(1)}});
+  CHECK(bench.state.changes().empty());
+  bench.apply(kTwo, Expire{bench.mark_of(dead)});
+  bench.release_effects(holder, held);
+  const dlm::Effects& changes = bench.state.changes();
+  REQUIRE(changes.size() == 3);
+  CHECK(changes[0].kind == dlm::Effect::Kind::released);
+  CHECK(changes[0].token == held.token);
+  CHECK(changes[1].kind == dlm::Effect::Kind::granted);
+  CHECK(changes[1].lock == dlm::LockName{dead.session, waits.request});
+  CHECK(changes[2].kind == dlm::Effect::Kind::released);
+  CHECK(changes[2].token == changes[1].token);
+  bench.apply(kTwo, Purge{});
+  CHECK(bench.state.changes().empty());
+}
+
 TEST_CASE("freeing goes in bounded steps, from one snapshot to the next") {
   StateLimits limits;
   limits.purge_step = 3;
