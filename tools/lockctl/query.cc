@@ -46,7 +46,6 @@ std::string state_name(lock_member_state state) {
 
 int add_listed(const lock_list_item* item, void* arg) {
   auto& listing = *static_cast<Listing*>(arg);
-  listing.stale = listing.stale || item->stale != 0;
   ListedLock lock;
   lock.lockspace = text(item->lockspace);
   lock.name = text(item->name);
@@ -63,7 +62,6 @@ int add_listed(const lock_list_item* item, void* arg) {
 
 int add_shown(const lock_show_item* item, void* arg) {
   auto& showing = *static_cast<Showing*>(arg);
-  showing.stale = showing.stale || item->stale != 0;
   ShownLock lock;
   lock.granted = item->granted != 0;
   lock.mode = mode_name(item->mode);
@@ -114,6 +112,9 @@ base::Result<Listing, Failure> Query::list(const std::string& lockspace,
   const int error = lock_list(client_.get(), or_null(lockspace), prefix.data(), prefix.size(),
                               &add_listed, &listing);
   if (error != 0) return base::error(failure(error));
+  const auto stale = is_stale();
+  if (!stale) return base::error(stale.error());
+  listing.stale = *stale;
   std::sort(listing.locks.begin(), listing.locks.end(),
             [](const ListedLock& a, const ListedLock& b) {
               return std::tie(a.lockspace, a.name) < std::tie(b.lockspace, b.name);
@@ -128,7 +129,16 @@ base::Result<Showing, Failure> Query::show(const std::string& lockspace, const s
   const int error =
       lock_show(client_.get(), or_null(lockspace), name.data(), name.size(), &add_shown, &showing);
   if (error != 0) return base::error(failure(error));
+  const auto stale = is_stale();
+  if (!stale) return base::error(stale.error());
+  showing.stale = *stale;
   return showing;
+}
+
+base::Result<bool, Failure> Query::is_stale() {
+  const auto answer = status();
+  if (!answer) return base::error(answer.error());
+  return !answer->primary;
 }
 
 base::Result<Status, Failure> Query::status() {

@@ -25,6 +25,10 @@ class Query {
  private:
   Query(Client client, std::string socket)
       : client_(std::move(client)), socket_(std::move(socket)) {}
+
+  // Asked apart, since an answer without locks can not say it.
+  base::Result<bool, Failure> is_stale();
+
   Failure failure(int error) const { return failure_of(error, client_.get(), socket_); }
 
   Client client_;

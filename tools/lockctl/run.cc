@@ -66,8 +66,11 @@ class Wrapped {
     report.lost = !held || !left_alone;
     report.exit_code = report.lost ? kLost : child->exit_code();
     report.held = read_clocks().boot - start.boot;
-    release();
-    if (report.lost) say("the lock was lost while the command ran; the command was ended");
+    if (!report.lost) release();
+    if (report.lost && tell_) {
+      std::fprintf(stderr, "lockctl: %s: the lock was lost; the command was ended in time\n",
+                   printable(options_.name).c_str());
+    }
     terminal.take_back();
     if (report.exit_code == kSignal + SIGINT && terminal.was_lent()) pass_interrupt_to_own_group();
     return report;
@@ -127,9 +130,7 @@ class Wrapped {
     const std::uint64_t valid = lock_valid_for_ns(held_.client.get(), &held_.grant);
     if (valid == 0) {
       lost_ = true;
-      if (!guard_) return;
-      say("the lock is lost: ending the command");
-      guard_->lose(until_);
+      if (guard_) guard_->lose(until_);
       return;
     }
     const base::Instant until = now + base::Duration(static_cast<std::int64_t>(valid));
@@ -151,10 +152,6 @@ class Wrapped {
     sigaddset(&interrupt, SIGINT);
     ::kill(0, SIGINT);
     sigprocmask(SIG_UNBLOCK, &interrupt, nullptr);
-  }
-
-  void say(const char* what) const {
-    if (tell_) std::fprintf(stderr, "lockctl: %s: %s\n", printable(options_.name).c_str(), what);
   }
 
   const RunOptions& options_;

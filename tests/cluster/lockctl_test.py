@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""lockctl against real daemons: exit codes, what passes through to the command, and that the command is ended before
+anybody else gets its lock."""
+
+import contextlib
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+
+import bad_input_harness as h
+from bad_input_harness import LOCKCTL, Cluster, check, wait_until
+
+
+def run(cluster, node, *arguments, **options):
+    return h.run(LOCKCTL, "--socket", cluster.socket(node), "run", *arguments, **options)
+
+
+@contextlib.contextmanager
+def running(cluster, node, *arguments, **options):
+    """lockctl run in the background; killed at the end if it still runs."""
+    process = subprocess.Popen([LOCKCTL, "--socket", cluster.socket(node), "run", *arguments],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+
+
+def line(process):
+    return process.stdout.readline().rstrip("\n")
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def waiters(cluster, node, name):
+    return json.loads(cluster.lockctl(node, "--json", "show", name).stdout)["waiters"]
+
+
+# A command that does not want to end, with a descendant of its own which notes the boot clock all the time. Prints the
+# numbers of both.
+def stubborn(stamps):
+    note = f"while :; do read -r up x < /proc/uptime; echo $up >> {stamps}; done"
+    return ["sh", "-c", f"trap '' TERM; ({note}) & echo $$ $!; wait; while :; do wait; done"]
+
+
+def last_stamp(stamps):
+    """The last whole line; the writer was killed in the middle of anything."""
+    with open(stamps, encoding="ascii") as file:
+        return float(file.read().rsplit("\n", 1)[0].rsplit("\n", 1)[-1])
+
+
+def exit_codes():
+    with Cluster(1) as cluster:
+        for code in (0, 1, 42, 255):
+            check(run(cluster, 1, "a", "--", "sh", "-c", f"exit {code}").returncode == code, f"the command's own {code}")
+        check(run(cluster, 1, "a", "--", "sh", "-c", "kill -TERM $$").returncode == 128 + 15, "128 + N")
+        check(run(cluster, 1, "a", "--", "no-such-command").returncode == 127, "127 not found")
+        check(run(cluster, 1, "a", "--", cluster.folder).returncode == 126, "126 can not execute")
+        with h.holder(cluster, 1, "busy"):
+            check(run(cluster, 1, "busy", "-n", "--", "true").returncode == 75, "75 busy")
+            check(run(cluster, 1, "-E", "9", "-n", "busy", "--", "true").returncode == 9, "-E 9")
+            start = time.monotonic()
+            check(run(cluster, 1, "--wait", "300ms", "busy", "--", "true").returncode == 75, "75 after --wait")
+            check(time.monotonic() - start >= 0.3, "--wait waits")
+        check(run(cluster, 1, "-n", "busy", "--", "true").returncode == 0, "free again")
+        for arguments in (["a"], ["a", "--wait", "soon", "--", "true"], ["-n", "--wait", "1s", "a", "--", "true"]):
+            check(run(cluster, 1, *arguments).returncode == 64, f"64 usage: {arguments}")
+    for arguments in (["run", "-n", "a", "--", "true"], ["run", "a", "--", "true"], ["ls"], ["show", "a"], ["status"], ["members"]):
+        ended = h.run(LOCKCTL, "--socket", "/nonexistent/socket", *arguments)
+        check(ended.returncode == 69 and "/nonexistent/socket" in ended.stderr, f"69 no daemon: {arguments} {ended}")
+
+
+def names():
+    with Cluster(1) as cluster:
+        for bad, why in (("", "empty"), ("x" * 256, "255 bytes"), ("a\nb", "control"), ("\x1b[2J", "control"),
+                         (b"\xff".decode("utf-8", "surrogateescape"), "UTF-8")):
+            for arguments in (["run", bad, "--", "true"], ["show", bad]):
+                ended = cluster.lockctl(1, *arguments)
+                check(ended.returncode == 64 and why in ended.stderr, f"{bad!r}: {ended}")
+                check("\x1b" not in ended.stderr, "the terminal is left in peace")
+        for good in ("x" * 255, "db/migrate", "Zürich €", "a b"):
+            check(cluster.lockctl(1, "run", good, "--", "true").returncode == 0, good)
+
+
+def passes_through():
+    with Cluster(1) as cluster:
+        ended = run(cluster, 1, "a", "--", "sh", "-c", "cat; echo $LOCK_NAME $LOCK_MODE; pwd; echo e >&2",
+                    input="from stdin\n", cwd="/")
+        check(ended.stdout == "from stdin\na EX\n/\n" and ended.stderr == "e\n", f"streams and folder: {ended}")
+        check(run(cluster, 1, "-s", "a", "--", "sh", "-c", "echo $LOCK_MODE").stdout == "PR\n", "LOCK_MODE")
+        tokens = [int(run(cluster, 1, "a", "--", "sh", "-c", "echo $LOCK_TOKEN").stdout) for _ in range(3)]
+        check(tokens == sorted(set(tokens)) and tokens[0] > 0, f"tokens grow: {tokens}")
+        with running(cluster, 1, "--json", "a", "--", "true") as process:
+            check(process.wait(timeout=h.DEADLINE) == 0, "--json")
+            report = json.loads(process.stderr.read())
+            check(report["exit_code"] == 0 and not report["lost"] and report["token"] > tokens[-1], f"{report}")
+
+
+def shared_and_exclusive():
+    with Cluster(3) as cluster:
+        with running(cluster, 1, "-s", "a", "--", "sh", "-c", "echo in; cat") as first:
+            check(line(first) == "in", "the first shares")
+            check(run(cluster, 2, "-s", "-n", "a", "--", "true").returncode == 0, "another shares")
+            check(run(cluster, 3, "-x", "-n", "a", "--", "true").returncode == 75, "nobody is alone")
+
+
+def the_queue_is_seen():
+    with Cluster(3) as cluster:
+        with h.holder(cluster, 1, "a"), running(cluster, 2, "a", "--", "echo", "second") as second:
+            wait_until(lambda: len(waiters(cluster, 1, "a")) == 1, "the second waits")
+            with running(cluster, 3, "a", "--", "echo", "third") as third:
+                wait_until(lambda: len(waiters(cluster, 1, "a")) == 2, "the third waits")
+                for node in (1, 2, 3):
+                    wait_until(lambda n=node: [w["node"] for w in waiters(cluster, n, "a")] == [2, 3], "in order")
+                    listed = json.loads(cluster.lockctl(node, "ls", "--json").stdout)["locks"]
+                    check([(lock["name"], lock["granted"], lock["waiting"], lock["node"]) for lock in listed]
+                          == [("a", 1, 2, 1)], f"{listed}")
+                check("waits 2" in cluster.lockctl(1, "show", "a").stdout, "for people")
+                check(cluster.lockctl(1, "ls", "zzz").stdout == "No locks.\n", "a prefix")
+                # A waiter that is interrupted gives up its place.
+                second.send_signal(signal.SIGTERM)
+                check(second.wait(timeout=h.DEADLINE) == -signal.SIGTERM, "it dies of the signal")
+                wait_until(lambda: [w["node"] for w in waiters(cluster, 1, "a")] == [3], "its place is gone")
+                check(third.poll() is None, "the third still waits")
+        members = json.loads(cluster.lockctl(2, "members", "--json").stdout)["members"]
+        check([(m["node"], m["state"], m["self"]) for m in members] ==
+              [(1, "active", False), (2, "active", True), (3, "active", False)], f"{members}")
+
+
+def signals_reach_the_command():
+    with Cluster(1) as cluster:
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+            name = number.name.removeprefix("SIG")
+            script = f"trap 'echo got {name}; exit 3' {name}; echo up; while :; do read x; done"
+            with running(cluster, 1, "a", "--", "sh", "-c", script) as process:
+                check(line(process) == "up", "it runs")
+                process.send_signal(number)
+                check(line(process) == f"got {name}", name)
+                check(process.wait(timeout=h.DEADLINE) == 3, "its own exit code")
+
+
+def a_killed_lockctl_takes_its_command_along():
+    with Cluster(1) as cluster:
+        stamps = cluster.path("stamps")
+        with running(cluster, 1, "a", "--", *stubborn(stamps)) as process:
+            family = [int(pid) for pid in line(process).split()]
+            process.kill()
+            after = run(cluster, 1, "--wait", "60s", "a", "--", "cat", "/proc/uptime").stdout
+            check(last_stamp(stamps) <= float(after.split()[0]), "it was dead before the next holder ran")
+            wait_until(lambda: not any(map(is_running, family)), "the whole group is dead")
+
+
+def a_lost_lock_ends_its_command_in_time():
+    with Cluster(3) as cluster:
+        for how in ("kill", "stop"):
+            stamps = cluster.path("stamps." + how)
+            with running(cluster, 3, "a", "--", *stubborn(stamps)) as process:
+                family = [int(pid) for pid in line(process).split()]
+                with running(cluster, 1, "--wait", "60s", "a", "--", "cat", "/proc/uptime") as other:
+                    wait_until(lambda: waiters(cluster, 1, "a"), "another waits")
+                    daemon = cluster.pid(3)
+                    if how == "kill":
+                        cluster.tool("kill", cluster.folder, "3")
+                    else:
+                        os.kill(daemon, signal.SIGSTOP)
+                    try:
+                        check(process.wait(timeout=h.DEADLINE) == 79, "79 lost")
+                        check("lost" in process.stderr.read(), "it says so")
+                        wait_until(lambda: not any(map(is_running, family)), "the whole group is dead")
+                        granted = float(line(other).split()[0])
+                        check(last_stamp(stamps) <= granted, f"dead before the grant at {granted}")
+                        check(other.wait(timeout=h.DEADLINE) == 0, "the next holder ran")
+                    finally:
+                        if how == "stop":
+                            os.kill(daemon, signal.SIGCONT)
+            if how == "kill":
+                cluster.tool("start", cluster.folder, "3")
+
+
+def a_grace_to_clean_up():
+    with Cluster(3) as cluster:
+        script = "trap 'echo cleaned; exit 5' TERM; echo up; while :; do read x; done"
+        with running(cluster, 3, "--grace", "800ms", "a", "--", "sh", "-c", script) as process:
+            check(line(process) == "up", "it runs")
+            cluster.tool("kill", cluster.folder, "3")
+            check(process.wait(timeout=h.DEADLINE) == 79, "79 although the command ended by itself")
+            check(line(process) == "cleaned", "it had time to clean up")
+
+
+def without_a_quorum():
+    with Cluster(3) as cluster:
+        cluster.tool("kill", cluster.folder, "2")
+        cluster.tool("kill", cluster.folder, "3")
+        wait_until(lambda: not cluster.status(1)["primary"], "node 1 sees that it is alone")
+        check(run(cluster, 1, "-n", "a", "--", "true").returncode == 69, "-n answers at once")
+        ended = run(cluster, 1, "--wait", "500ms", "a", "--", "true")
+        check(ended.returncode == 69, f"69 after --wait: {ended}")
+        ended = cluster.lockctl(1, "ls")
+        check(ended.returncode == 0 and "no quorum" in ended.stdout, "a list is given all the same, as an old one")
+        with running(cluster, 1, "--wait", "100s", "a", "--", "echo", "done") as process:
+            cluster.tool("start", cluster.folder, "2")
+            check(line(process) == "done", "--wait waits until there is a quorum again")
+
+
+def waiting_outlives_a_daemon():
+    with Cluster(3) as cluster:
+        with h.holder(cluster, 1, "a"), running(cluster, 3, "--wait", "100s", "a", "--", "echo", "done") as process:
+            wait_until(lambda: waiters(cluster, 1, "a"), "it waits")
+            cluster.tool("kill", cluster.folder, "3")
+            cluster.tool("start", cluster.folder, "3")
+            wait_until(lambda: waiters(cluster, 1, "a"), "it waits again")
+            check(process.poll() is None, "and has not given up")
+
+
+class Terminal:
+    """A shell with a terminal, as a person uses it."""
+
+    def __init__(self, environment):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], {**os.environ, **environment, "PS1": "$ "})
+        self.seen = ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.kill(self.pid, signal.SIGHUP)
+        os.kill(self.pid, signal.SIGKILL)
+        os.close(self.fd)
+        os.waitpid(self.pid, 0)
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def read_until(self, text):
+        end = time.monotonic() + h.DEADLINE
+        while text not in self.seen:
+            check(time.monotonic() < end, f"deadline: {text!r} in {self.seen!r}")
+            if select.select([self.fd], [], [], 1)[0]:
+                self.seen += os.read(self.fd, 4096).decode(errors="replace")
+        self.seen = self.seen.split(text, 1)[1]
+
+
+def a_terminal_belongs_to_the_command():
+    with Cluster(1) as cluster:
+        environment = {"LOCKD_SOCKET": cluster.socket(1), "L": LOCKCTL}
+        with Terminal(environment) as terminal:
+            # What is typed is echoed too: expected words are put together by the command.
+            terminal.type("$L run a -- sh -c 'echo u''p; read x; echo got-$x'\n")
+            terminal.read_until("up\r\n")
+            terminal.type("hello\n")
+            terminal.read_until("got-hello")
+            # ^C ends the command and what the shell was about to do after it.
+            terminal.type("for i in 1 2 3; do $L run a -- sh -c 'echo ro''und-$0; read x' $i; done; echo co''de-$?\n")
+            terminal.read_until("round-1\r\n")
+            terminal.type("\x03")
+            terminal.read_until("$ ")
+            terminal.type("echo mo''re\n")
+            terminal.read_until("more\r\n")
+            check("round-2" not in terminal.seen, "^C ended the loop")
+            # ^Z stops it, fg goes on.
+            terminal.type("$L run a -- sh -c 'echo u''p; read x; echo got-$x'\n")
+            terminal.read_until("up\r\n")
+            terminal.type("\x1a")
+            terminal.read_until("Stopped")
+            terminal.type("fg\n")
+            terminal.type("again\n")
+            terminal.read_until("got-again")
+            terminal.type("$L run -n a -- echo fr''ee\n")
+            terminal.read_until("free\r\n")
+
+
+h.main([exit_codes, names, passes_through, shared_and_exclusive, the_queue_is_seen, signals_reach_the_command,
+        a_killed_lockctl_takes_its_command_along, a_lost_lock_ends_its_command_in_time, a_grace_to_clean_up,
+        without_a_quorum, waiting_outlives_a_daemon, a_terminal_belongs_to_the_command])
