@@ -23,7 +23,7 @@ CLUSTER = os.path.join(ROOT, "tools", "cluster")
 
 NODES = 3
 CLIENTS_OF_NODE = 3
-LOOPS = 400
+LOOPS = 600
 VICTIM = 3  # The node whose daemon is killed.
 LINGER_AT = 120  # The loop in which the victim's first client keeps the lock.
 DEADLINE_SECONDS = 120
@@ -139,8 +139,9 @@ class Demonstration:
         holders, waiters = queue(self.folder, 1)
         done = shared_number(self.folder)
         bar = "#" * (30 * done // self.expected)
-        held = f"a program on node {holders[0]} holds" if holders else "nobody holds"
-        self.story.tell(f"[{bar:30}] {done} of {self.expected}; {held} the lock, {len(waiters)} wait")
+        held = f"held on node {holders[0]}" if holders else "free"
+        queued = ", ".join(map(str, waiters)) or "nobody"
+        self.story.tell(f"[{bar:30}] {done:4} of {self.expected}; the lock is {held}, waiting on nodes: {queued}")
 
     def run(self):
         tell = self.story.tell
@@ -161,7 +162,7 @@ class Demonstration:
         self.wait_until(lambda: queue(self.folder, VICTIM)[1], "a queue")
         holders, waiters = queue(self.folder, VICTIM)
         tell(f"{holder.name()} keeps the lock; {len(waiters)} programs wait for it, on nodes "
-             + ", ".join(map(str, sorted(waiters))))
+             + ", ".join(map(str, waiters)))
 
         self.cluster("kill", self.folder, str(VICTIM))
         tell(f"killed the daemon of node {VICTIM} (SIGKILL): its programs live, and nobody can tell them anything")
