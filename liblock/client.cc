@@ -266,11 +266,13 @@ int Client::connect() {
   const bool done = wait(lock, after(options_.answer_timeout), [&] {
     // A full backlog is a busy daemon, not an absent one.
     refused_connection = connect_errno_ != 0 && connect_errno_ != EAGAIN;
-    return machine_.open() || refused_ != 0 || refused_connection;
+    const bool no_quorum = options_.quorum_now && machine_.heard() && !machine_.primary();
+    return machine_.open() || refused_ != 0 || refused_connection || no_quorum;
   });
-  if (!done) return unavailable();
   if (machine_.open()) return 0;
-  return refused_ != 0 ? refused_ : error_of_connect(connect_errno_);
+  if (refused_ != 0) return refused_;
+  if (done && refused_connection) return error_of_connect(connect_errno_);
+  return unavailable();
 }
 
 void Client::close() {

@@ -30,6 +30,7 @@ struct ClientOptions {
   std::string command;
   Duration answer_timeout = std::chrono::seconds(5);
   bool query_only = false;
+  bool quorum_now = false;
 };
 
 class Client {
@@ -93,7 +94,7 @@ class Client {
   void read_all();
   void finish_turn();
 
-  void on(const Opened&) {}
+  void on(const Opened&) { refused_ = 0; }
   void on(const Closed&) {}
   void on(const GrantLost& lost);
   void on(const SessionLost&);

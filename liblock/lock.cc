@@ -83,6 +83,7 @@ int connect(const lock_options* options, lock_client** client) {
   }
   wanted.command = given.command != nullptr ? given.command : command_line();
   wanted.query_only = given.query_only != 0;
+  wanted.quorum_now = given.quorum_now != 0;
   if (given.answer_timeout_ms > 0) {
     wanted.answer_timeout = std::chrono::milliseconds(given.answer_timeout_ms);
   }

@@ -99,6 +99,10 @@ typedef struct lock_options {
 
   /* Not 0: no session, queries only (liblock/query.h). Connects also without a quorum. */
   int query_only;
+
+  /* Not 0: lock_connect() does not wait for a quorum, but answers NOT_QUORATE as soon as the daemon
+   * says that there is none. */
+  int quorum_now;
 } lock_options;
 
 /* Connects and opens a session. `options` may be NULL for all defaults. Blocks up to

@@ -146,6 +146,15 @@ TEST_CASE("without a daemon, or with something else in its place, the error says
   daemon.silent = false;
   daemon.primary = false;
   CHECK(try_connect(daemon.path(), 50) == LOCK_ERROR_NOT_QUORATE);
+
+  // Who does not want to wait for a quorum hears at once: this test would run for a day.
+  lock_options options = options_for(daemon.path(), 24 * 3600 * 1000);
+  options.quorum_now = 1;
+  lock_client* client = nullptr;
+  CHECK(lock_connect(&options, &client) == LOCK_ERROR_NOT_QUORATE);
+  daemon.primary = true;
+  REQUIRE(lock_connect(&options, &client) == 0);
+  lock_close(client);
 }
 
 TEST_CASE("a refusal comes with its advice") {
