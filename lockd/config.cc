@@ -22,7 +22,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kConfigBytesMax = 1024 * 1024;
+constexpr std::size_t kConfigBytesMax = std::size_t{1024} * 1024;
 constexpr std::size_t kAddressesMax = 8;
 
 std::optional<ClusterId> parse_uuid(std::string_view text) {
@@ -114,8 +114,8 @@ class ConfigReader {
   }
 
   std::string path(TableReader& table, std::string_view key, const std::string& what,
-                   std::optional<std::string> otherwise) {
-    const std::string text = table.text(key, what, std::move(otherwise));
+                   const std::optional<std::string>& otherwise) {
+    const std::string text = table.text(key, what, otherwise);
     if (text.empty() || text.front() == '/') return text;
     return (std::filesystem::path(config_.source).parent_path() / text).lexically_normal();
   }

@@ -138,7 +138,7 @@ bool TableReader::flag(std::string_view key, bool otherwise) {
 }
 
 std::string TableReader::text(std::string_view key, const std::string& what,
-                              std::optional<std::string> otherwise) {
+                              const std::optional<std::string>& otherwise) {
   const toml::node* node = take(key);
   std::string value = otherwise.value_or("");
   if (node == nullptr) {

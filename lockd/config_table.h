@@ -59,7 +59,7 @@ class TableReader {
 
   // Not empty, if it is there at all. `what` says what it has to be.
   std::string text(std::string_view key, const std::string& what,
-                   std::optional<std::string> otherwise = {});
+                   const std::optional<std::string>& otherwise = {});
 
   template <typename Value>
   Value choice(std::string_view key, const std::vector<std::pair<std::string, Value>>& names,

@@ -169,7 +169,6 @@ struct Run {
 const Processor p1{base::NodeId{1}, base::Incarnation{0x1111000000000000}};
 const Processor p2{base::NodeId{2}, base::Incarnation{0x2222000000000000}};
 const Processor p3{base::NodeId{3}, base::Incarnation{0x3333000000000000}};
-const Processor p4{base::NodeId{4}, base::Incarnation{0x4444000000000000}};
 
 RingId ring(std::uint64_t sequence, std::uint32_t representative, std::uint64_t nonce = 7) {
   return {sequence, base::NodeId{representative}, nonce << 48};
