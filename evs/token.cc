@@ -16,7 +16,7 @@ bool Member::acceptable(const Ring& ring, const TokenPass& pass, base::NodeId fr
   if (from != ring.members[ring.predecessor()].node) return false;
   if (token.hop % ring.size() != ring.predecessor()) return false;
   if (token.hop <= pass.accepted_hop && !MUTANT("duplicate_tokens_accepted")) return false;
-  if (token.acknowledged[ring.self_index] > ring.store.received()) return false;
+  if (token.acknowledged[ring.self_index] > ring.acknowledged[ring.self_index]) return false;
   const auto possible = [&](Sequence sequence) { return sequence <= token.sequence; };
   return possible(ring.store.highest()) &&
          std::all_of(token.acknowledged.begin(), token.acknowledged.end(), possible) &&

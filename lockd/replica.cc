@@ -138,7 +138,10 @@ class Replica::Impl {
   void begin_epoch(Instant now, const Activate& activate);
   void confirm_epoch();
   void remember_delivered(Attempt attempt);
-  void note_applied(const Effects& effects);
+  void note_applied(const evs::Delivery& delivery, const State& state,
+                    const Effects& effects) const;
+  bool log_in_staging();
+  Staging::Replayed replayed() const;
 
   // The table.
   bool follows() const;
@@ -454,7 +457,8 @@ void Replica::Impl::begin_epoch(Instant now, const Activate& activate) {
   remember_delivered({choice.attempt, regular_.members});
   statistics_.activations_in_transition += in_transition_ ? 1 : 0;
   if (observer_ != nullptr) {
-    observer_->activated(active_->epoch, regular_.members, activate, configuration_);
+    observer_->activated(active_->epoch, regular_.members, choice.holders, activate,
+                         configuration_);
   }
 
   Lineage lineage(active_->epoch, regular_);
@@ -477,7 +481,7 @@ void Replica::Impl::begin_epoch(Instant now, const Activate& activate) {
     staging_.reset();
     Effects effects;
     apply_activate(activate, table_->state, effects);
-    note_applied(effects);
+    note_applied(*delivering_, table_->state, effects);
     take_effects(now, std::move(effects), 0);
     return;
   }
@@ -485,7 +489,7 @@ void Replica::Impl::begin_epoch(Instant now, const Activate& activate) {
   // [rule 7.B5].
   const bool keep = staging_ && (staging_->lineage().label() == *activate.donor ||
                                  MUTANT("staging_kept_across_chains"));
-  if (keep && staging_->log(activate)) {
+  if (keep && log_in_staging()) {
     staging_->lineage() = std::move(lineage);
     ++statistics_.stagings_kept;
   } else if (staging_) {
@@ -525,10 +529,24 @@ void Replica::Impl::confirm_epoch() {
   }
 }
 
-void Replica::Impl::note_applied(const Effects& effects) {
+void Replica::Impl::note_applied(const evs::Delivery& delivery, const State& state,
+                                 const Effects& effects) const {
   if (observer_ != nullptr) {
-    observer_->applied(active_->epoch, *delivering_, configuration_, table_->state, effects);
+    observer_->applied(active_->epoch, delivery, configuration_, state, effects);
   }
+}
+
+// What is being delivered, in the log of the snapshot that loads.
+bool Replica::Impl::log_in_staging() {
+  return staging_->log(*delivering_, replayed());
+}
+
+Staging::Replayed Replica::Impl::replayed() const {
+  return [this](const evs::Delivery& delivery, const State& state, const Effects& effects) {
+    if (delivery.ring == regular_.id) {
+      note_applied(delivery, state, effects);
+    }
+  };
 }
 
 void Replica::Impl::remember_delivered(Attempt attempt) {
@@ -621,12 +639,10 @@ void Replica::Impl::on(Instant now, const Processor& origin, Ordered&& m) {
     statistics_.applied_in_transition += in_transition_ ? 1 : 0;
     Effects effects;
     table_->state.apply(origin, m.command, effects);
-    note_applied(effects);
+    note_applied(*delivering_, table_->state, effects);
     take_effects(now, std::move(effects), origin == self_ ? m.number : 0);
   } else if (staging_) {
-    base::Buffer scratch;
-    encode(m.command, scratch);
-    if (!staging_->log(origin, m.command, scratch.size())) {
+    if (!log_in_staging()) {
       // Following costs more than loading again: from a later place in the order [rule 7.B3].
       staging_.reset();
       ++statistics_.snapshots_restarted;
@@ -725,7 +741,7 @@ void Replica::Impl::on(Instant, const Processor& origin, Chunk&& m) {
   if (!staging_ || follows()) {
     return;
   }
-  if (staging_->add(m) && active_->confirmed && !in_transition_) {
+  if (staging_->add(m, replayed()) && active_->confirmed && !in_transition_) {
     send(Ready{staging_->id(), staging_->image_digest()});
   }
   if (staging_->broken()) {

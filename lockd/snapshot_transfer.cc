@@ -47,28 +47,20 @@ Staging::Staging(const SnapshotId& id, Lineage lineage, const StateLimits& limit
                  std::size_t log_bytes_max)
     : id_(id), lineage_(std::move(lineage)), limits_(limits), log_bytes_max_(log_bytes_max) {}
 
-bool Staging::log(base::Processor origin, const Command& command, std::size_t bytes) {
-  return append(LoggedCommand{origin, command}, bytes);
-}
-
-bool Staging::log(const Activate& activate) {
-  return append(activate, sizeof(Activate));
-}
-
-bool Staging::append(Logged&& logged, std::size_t bytes) {
+bool Staging::log(const evs::Delivery& delivery, const Replayed& replayed) {
   if (state_) {
-    replay(logged);
+    replay(delivery, replayed);
     return true;
   }
-  log_bytes_ += bytes;
+  log_bytes_ += delivery.payload.size();
   if (log_bytes_ > log_bytes_max_) {
     return false;
   }
-  log_.push_back(std::move(logged));
+  log_.push_back(delivery);
   return true;
 }
 
-bool Staging::add(const Chunk& chunk) {
+bool Staging::add(const Chunk& chunk, const Replayed& replayed) {
   if (chunk.id != id_ || chunk.offset != image_.size() || state_ || broken_) {
     return false;
   }
@@ -77,11 +69,11 @@ bool Staging::add(const Chunk& chunk) {
   if (image_.size() < chunk.total) {
     return false;
   }
-  load();
+  load(replayed);
   return !broken_;
 }
 
-void Staging::load() {
+void Staging::load(const Replayed& replayed) {
   state_ = State::deserialize(image_, limits_);
   image_ = {};
   if (!state_ || state_->digest() != image_digest_) {
@@ -89,19 +81,22 @@ void Staging::load() {
     broken_ = true;
     return;
   }
-  for (const Logged& logged : log_) {
-    replay(logged);
+  for (const evs::Delivery& delivery : log_) {
+    replay(delivery, replayed);
   }
   log_.clear();
 }
 
-void Staging::replay(const Logged& logged) {
+void Staging::replay(const evs::Delivery& delivery, const Replayed& replayed) {
+  const std::optional<RingMessage> message = decode_ring_message(delivery.payload);
+  CHECK(message.has_value());  // It was decoded when it was delivered.
   Effects nobody_is_told;
-  if (const auto* command = std::get_if<LoggedCommand>(&logged)) {
-    state_->apply(command->origin, command->command, nobody_is_told);
+  if (const auto* ordered = std::get_if<Ordered>(&message->body)) {
+    state_->apply(delivery.sender, ordered->command, nobody_is_told);
   } else {
-    apply_activate(std::get<Activate>(logged), *state_, nobody_is_told);
+    apply_activate(std::get<Activate>(message->body), *state_, nobody_is_told);
   }
+  replayed(delivery, *state_, nobody_is_told);
 }
 
 State Staging::take() {

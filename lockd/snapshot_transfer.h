@@ -6,10 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <variant>
 
 #include "base/bytes.h"
+#include "evs/event.h"
 #include "lockd/lineage.h"
 #include "lockd/ring_message.h"
 #include "lockd/state.h"
@@ -58,14 +60,16 @@ class Staging {
   Lineage& lineage() { return lineage_; }
   const Lineage& lineage() const { return lineage_; }
 
-  // What the order brings after the SNAPSHOT. False if the log is full: the staging is of no use
-  // any more.
-  bool log(base::Processor origin, const Command& command, std::size_t bytes);
-  bool log(const Activate& activate);
+  // Hears of each step that is replayed, and of the state after it.
+  using Replayed = std::function<void(const evs::Delivery&, const State&, const Effects&)>;
+
+  // What the order brings after the SNAPSHOT: the delivery of a command or of an ACTIVATE. False if
+  // the log is full: the staging is of no use any more.
+  bool log(const evs::Delivery& delivery, const Replayed& replayed);
 
   // A chunk; one that does not continue what is here is ignored. True if it was the last one and
   // the state, loaded and brought up to date, is there now.
-  bool add(const Chunk& chunk);
+  bool add(const Chunk& chunk, const Replayed& replayed);
 
   // Bytes of the image that are here.
   std::uint64_t offset() const { return image_.size(); }
@@ -82,15 +86,8 @@ class Staging {
   State take();
 
  private:
-  struct LoggedCommand {
-    base::Processor origin;
-    Command command;
-  };
-  using Logged = std::variant<LoggedCommand, Activate>;
-
-  bool append(Logged&& logged, std::size_t bytes);
-  void replay(const Logged& logged);
-  void load();
+  void replay(const evs::Delivery& delivery, const Replayed& replayed);
+  void load(const Replayed& replayed);
 
   SnapshotId id_;
   Lineage lineage_;
@@ -99,7 +96,7 @@ class Staging {
   base::Buffer image_;
   std::uint64_t image_digest_ = 0;
   std::size_t log_bytes_ = 0;
-  std::deque<Logged> log_;
+  std::deque<evs::Delivery> log_;
   std::optional<State> state_;
   bool broken_ = false;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -14,16 +15,28 @@ namespace sim {
 using base::Duration;
 
 enum class Happening : std::uint8_t {
-  datagram,  // `bytes` reach `node`.
-  timer,     // A deadline of `node`, set as its `number`-th.
-  message,   // The workload multicasts.
+  // To the daemon of machine `node`.
+  datagram,        // `bytes` arrive.
+  timer,           // The deadline that was set as its `number`-th is reached.
+  record_written,  // Write `number` is durable.
+  client_bytes,    // `bytes` come over connection `number`.
+  client_gone,     // Connection `number` was closed by its client.
+
+  // To client `node`.
+  daemon_bytes,  // `bytes` come over connection `number`.
+  daemon_gone,   // Connection `number` is at its end.
+  client_timer,  // The deadline that was set as its `number`-th is reached.
+  client_acts,   // It is time for its next step.
+  client_pause,  // To any client.
+  client_resume,
+
+  // To the world.
+  message,  // The workload multicasts.
   partition,
   crash,
   restart,
   pause,
   resume,
-  record_written,  // Write `number` of `node` is durable, or failed.
-  client,          // Client `number` has something to do.
   heal,
 };
 
@@ -38,9 +51,9 @@ struct Occurrence {
 
 class EventQueue {
  public:
-  void push(Occurrence occurrence) {
-    occurrence.order = next_order_++;
-    heap_.push_back(std::move(occurrence));
+  void push(Duration at, Happening what, std::size_t node, std::uint64_t number = 0,
+            base::Buffer bytes = {}) {
+    heap_.push_back({at, next_order_++, what, node, number, std::move(bytes)});
     std::push_heap(heap_.begin(), heap_.end(), later);
   }
 

@@ -131,7 +131,7 @@ class LockChecker::Impl {
               bool accepted);
   void lease_promised(SessionId id, TrueTime until);
   void installed(const Processor& by, const evs::Configuration& configuration);
-  void told(TrueTime at, const Processor& by, LockName name);
+  void told(TrueTime at, const Processor& by, LockName name, bool lease_live);
   void activated(TrueTime at, const Processor& by, ConfigurationKind kind,
                  const Activation& activation);
   void applied(const Applied& applied);
@@ -373,13 +373,12 @@ void LockChecker::Impl::installed(const Processor& by, const evs::Configuration&
   replica.active = false;
 }
 
-void LockChecker::Impl::told(TrueTime at, const Processor& by, LockName name) {
+void LockChecker::Impl::told(TrueTime at, const Processor& by, LockName name, bool lease_live) {
   if (!replicas_[by].active) {
     report("NPG", text(at) + text(name) + " was told by " + base::to_string(by) +
                       ", which is not in a regular configuration of an active primary");
   }
-  const Session& session = sessions_[name.session];
-  if (session.promised != kNever && session.promised < at) {
+  if (!lease_live) {
     report("NPG", text(at) + text(name) + " was told with an expired lease");
   }
 }
@@ -707,8 +706,8 @@ void LockChecker::installed(TrueTime, const Processor& by,
                             const evs::Configuration& configuration) {
   impl_->installed(by, configuration);
 }
-void LockChecker::told(TrueTime at, const Processor& by, LockName lock) {
-  impl_->told(at, by, lock);
+void LockChecker::told(TrueTime at, const Processor& by, LockName lock, bool lease_live) {
+  impl_->told(at, by, lock, lease_live);
 }
 void LockChecker::activated(TrueTime at, const Processor& by, ConfigurationKind kind,
                             const Activation& activation) {

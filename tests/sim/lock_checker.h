@@ -118,8 +118,9 @@ class LockChecker {
   // A configuration was delivered at a daemon.
   void installed(TrueTime at, const base::Processor& by, const evs::Configuration& configuration);
 
-  // A daemon sends GRANTED to a client.
-  void told(TrueTime at, const base::Processor& by, dlm::LockName lock);
+  // A daemon sends GRANTED to a client, with some of its lease left or not. How much of it that
+  // client can use depends on its own last stamp, and is for lease_promised to say.
+  void told(TrueTime at, const base::Processor& by, dlm::LockName lock, bool lease_live);
 
   // ACTIVATE was delivered, in a configuration of this kind.
   void activated(TrueTime at, const base::Processor& by, evs::ConfigurationKind kind,

@@ -37,7 +37,7 @@ void Network::send(Duration now, std::size_t from, std::size_t to, const base::B
 }
 
 void Network::deliver(Duration at, std::size_t to, base::Buffer datagram, EventQueue& queue) {
-  queue.push({at, 0, Happening::datagram, to, 0, std::move(datagram)});
+  queue.push(at, Happening::datagram, to, 0, std::move(datagram));
 }
 
 // Replays a recording to anybody, or changes some of its bytes first.

@@ -35,6 +35,12 @@ RunOptions RunOptions::from_seed(std::uint64_t seed) {
   if (random.chance(1, 2)) o.pause_every = random.between(milliseconds(200), milliseconds(3000));
   o.message_every = random.chance(1, 10) ? random.between(microseconds(300), milliseconds(2))
                                          : random.between(milliseconds(4), milliseconds(60));
+  o.workload = random.chance(1, 4) ? Workload::ring : Workload::cluster;
+  o.lease = random.between(milliseconds(600), milliseconds(1500));
+  o.witness = o.nodes >= 3 && random.chance(1, 6);
+  o.slow_disks = random.chance(1, 4);
+  o.blackouts = random.chance(1, 4);
+  o.clients = random.between(std::uint64_t{1}, std::uint64_t{6});
   o.one_way_cuts = random.chance(1, 3);
   o.strike_at_delivery = random.chance(1, 2);
   if (random.chance(3, 4)) o.drift_ppm = static_cast<std::uint32_t>(random.below(10000));
@@ -56,6 +62,12 @@ std::string RunOptions::to_string() const {
   text += " delay_ms=" + ms(delay_min) + ".." + ms(delay_max);
   text += " partition_ms=" + ms(partition_every) + " crash_ms=" + ms(crash_every);
   text += " pause_ms=" + ms(pause_every) + " message_ms=" + ms(message_every);
+  if (workload == Workload::cluster) {
+    text += " lease_ms=" + ms(lease) + " clients=" + std::to_string(clients);
+    text += witness ? " witness" : "";
+    text += slow_disks ? " slow-disks" : "";
+    text += blackouts ? " blackouts" : "";
+  }
   text += one_way_cuts ? " one-way" : "";
   text += strike_at_delivery ? " striking" : "";
   text += " drift_ppm=" + std::to_string(drift_ppm);

@@ -44,7 +44,17 @@ struct RunOptions {
   bool strike_at_delivery = false;  // A fault right after a safe delivery or an install is likely.
   std::uint32_t drift_ppm = 0;      // Each node's clocks run up to this much fast or slow.
   bool small_windows = false;
+
+  // Of runs with daemons.
+  Duration lease{};
+  bool witness = false;  // The last node is one.
+  bool slow_disks = false;
+  bool blackouts = false;   // A crash now and then takes all nodes at once.
+  std::size_t clients = 0;  // In all, spread over the machines.
   bool large_messages = false;
+
+  // Our own reasoning is checked too; switched off where a planted bug is to be found by a judge.
+  bool check_invariants = true;
 
   static RunOptions from_seed(std::uint64_t seed);
   std::string to_string() const;

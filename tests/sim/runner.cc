@@ -26,6 +26,7 @@ namespace {
     std::fflush(lines);
     RunOptions run = RunOptions::from_seed(seed);
     if (options.workload) run.workload = *options.workload;
+    run.check_invariants = !options.skip_crashes;
     const RunResult result = World(run, false).run();
     std::fprintf(lines, "sum %lld %llu\n", static_cast<long long>(result.simulated.count()),
                  static_cast<unsigned long long>(result.events));
@@ -60,6 +61,7 @@ void start(Worker& worker, std::uint64_t first, std::uint64_t last, const Runner
   if (worker.pid < 0) std::abort();
   if (worker.pid == 0) {
     close(ends[0]);
+    if (options.skip_crashes && std::freopen("/dev/null", "w", stderr) == nullptr) std::abort();
     work(ends[1], first, last, options.jobs, options);
   }
   close(ends[1]);

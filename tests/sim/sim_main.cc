@@ -20,9 +20,10 @@ void print_coverage(const sim::Coverage& coverage) {
   }
 }
 
-int replay(std::uint64_t seed, std::optional<sim::Workload> workload, bool trace) {
+int replay(std::uint64_t seed, const sim::RunnerOptions& runner, bool trace) {
   sim::RunOptions options = sim::RunOptions::from_seed(seed);
-  if (workload) options.workload = *workload;
+  if (runner.workload) options.workload = *runner.workload;
+  options.check_invariants = !runner.skip_crashes;
   const sim::RunResult result = sim::World(options, trace).run();
   std::printf("%s\n", options.to_string().c_str());
   print_coverage(result.coverage);
@@ -105,7 +106,7 @@ int main(int argc, char** argv) {
     options.skip_crashes = true;
     if (seeds.empty() && one->empty()) seeds = "1-2000";
   }
-  if (!one->empty()) return replay(seed, options.workload, trace);
+  if (!one->empty()) return replay(seed, options, trace);
   sim::SeedRange range;
   unsigned long long first = 0;
   unsigned long long last = 0;

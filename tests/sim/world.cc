@@ -9,6 +9,7 @@ namespace sim {
 
 namespace {
 
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -26,12 +27,25 @@ constexpr evs::TraceEvent kMembershipEvents[] = {
 }  // namespace
 
 World::World(const RunOptions& options, bool trace)
-    : options_(options), trace_(trace), random_(options.seed), network_(options_, random_.fork()) {
-  MachineObserver& observer = *this;
+    : options_(options),
+      trace_(trace),
+      random_(options.seed),
+      network_(options_, random_.fork()),
+      lock_checker_(options.nodes),
+      deferred_(options.nodes),
+      wire_tap_(lock_checker_) {
   for (std::size_t i = 0; i < options_.nodes; ++i) {
     machines_.push_back(
-        std::make_unique<Machine>(i, options_, random_.fork(), seal_checker_, observer));
+        std::make_unique<Machine>(i, options_, random_.fork(), seal_checker_, *this));
   }
+  const std::size_t serving = options_.nodes - (options_.witness ? 1 : 0);
+  for (std::size_t i = 0; with_daemons() && i < options_.clients; ++i) {
+    const std::size_t machine = i % serving;
+    clients_.push_back(std::make_unique<Client>(machine, machines_[machine]->clock(),
+                                                random_.fork(), lock_checker_, resources_));
+  }
+  deferred_clients_.resize(clients_.size());
+  pipe_times_.resize(clients_.size());
   // A crash at each step of the membership protocol is planned, over the seeds, one after the
   // other.
   if (options_.crash_every > Duration(0)) {
@@ -44,18 +58,28 @@ World::~World() = default;
 RunResult World::run() {
   if (trace_) std::printf("%s\n", options_.to_string().c_str());
   for (std::size_t i = 0; i < machines_.size(); ++i) restart(i);
-  schedule(Happening::message, options_.message_every);
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    after_client(i);
+    queue_.push(now_ + random_.between(milliseconds(1), milliseconds(300)), Happening::client_acts,
+                i);
+  }
+  if (!with_daemons()) schedule(Happening::message, options_.message_every);
   schedule(Happening::partition, options_.partition_every);
   schedule(Happening::crash, options_.crash_every);
   schedule(Happening::pause, options_.pause_every);
-  queue_.push({options_.faulty_time, 0, Happening::heal, 0, 0, {}});
+  if (!clients_.empty()) schedule(Happening::client_pause, options_.pause_every);
+  queue_.push(options_.faulty_time, Happening::heal, 0);
 
-  Duration look_at = options_.faulty_time + kTrafficAfterHeal + kRestStep;
+  const Duration traffic = with_daemons() ? 2 * options_.lease : kTrafficAfterHeal;
+  Duration look_at = options_.faulty_time + traffic + kRestStep;
   int restful = 0;
   bool rested = false;
-  while (!queue_.empty() && violations_.empty()) {
+  while (!queue_.empty() && violations_.empty() && !lock_checker_.violated()) {
     if (queue_.next_at() > look_at) {
-      traffic_ = false;
+      if (traffic_) {
+        traffic_ = false;
+        for (auto& client : clients_) client->wind_down();
+      }
       restful = at_rest() ? restful + 1 : 0;
       if (restful == 3) {
         rested = true;
@@ -70,14 +94,18 @@ RunResult World::run() {
     ++events_;
     step(std::move(next));
   }
-  if (violations_.empty() && !rested) {
-    violations_.push_back({"rest", "healed and without traffic, the run did not come to rest"});
+  std::vector<Violation> found = std::move(violations_);
+  for (Violation& violation : lock_checker_.finish()) found.push_back(std::move(violation));
+  if (found.empty() && !rested) {
+    found.push_back({"rest", "healed and without traffic, the run did not come to rest"});
   }
-  for (Violation& violation : evs_checker_.finish(rested)) {
-    violations_.push_back(std::move(violation));
-  }
-  if (seal_checker_.violation()) violations_.push_back({"seal", *seal_checker_.violation()});
+  for (Violation& violation : evs_checker_.finish(rested)) found.push_back(std::move(violation));
+  if (seal_checker_.violation()) found.push_back({"seal", *seal_checker_.violation()});
+  collect_coverage();
+  return {std::move(found), now_, events_, std::move(coverage_)};
+}
 
+void World::collect_coverage() {
   for (const auto& machine : machines_) {
     if (!machine->running()) continue;
     const evs::Statistics& s = machine->node().statistics();
@@ -95,22 +123,83 @@ RunResult World::run() {
     const auto& opener = machine->opener();
     coverage_.add("seal.replays_refused", opener.refused(evs::net::Refusal::replayed));
     coverage_.add("seal.forgeries_refused", opener.refused(evs::net::Refusal::forged));
+    if (!with_daemons()) continue;
+    const lockd::ReplicaStatistics& r = machine->daemon().replica().statistics();
+    coverage_.add("replica.activations", r.activations);
+    coverage_.add("replica.activations_in_transition", r.activations_in_transition);
+    coverage_.add("replica.cold_starts", r.cold_starts);
+    coverage_.add("replica.snapshots_loaded", r.snapshots_loaded);
+    coverage_.add("replica.snapshots_restarted", r.snapshots_restarted);
+    coverage_.add("replica.stagings_kept", r.stagings_kept);
+    coverage_.add("replica.held_told", r.held_told);
+    coverage_.add("replica.held_discarded", r.held_discarded);
+    coverage_.add("replica.applied_in_transition", r.applied_in_transition);
+    coverage_.add("replica.before_activate_ignored", r.before_activate_ignored);
+    coverage_.add("replica.resent", r.resent);
+    coverage_.add("replica.orphans_marked", r.orphans_marked);
+    coverage_.add("replica.orphans_expired", r.orphans_expired);
+    coverage_.add("replica.orphans_resumed", r.orphans_resumed);
+    coverage_.add("replica.attempts_refuted", r.attempts_refuted);
+    coverage_.add("replica.observers", r.observers);
+    coverage_.add("replica.digest_comparisons", r.digest_comparisons);
+    coverage_.add("replica.renewals", r.renewals);
+    coverage_.add("replica.ceilings_raised", r.ceilings_raised);
   }
-  return {std::move(violations_), now_, events_, std::move(coverage_)};
+  for (const auto& client : clients_) {
+    coverage_.add("client.grants", client->grants);
+    coverage_.add("client.losses", client->losses);
+  }
 }
 
 void World::step(Occurrence occurrence) {
+  if (occurrence.what <= Happening::client_gone) {
+    Machine& machine = *machines_[occurrence.node];
+    if (!machine.running()) return;
+    if (machine.paused) {
+      deferred_[occurrence.node].push_back(std::move(occurrence));
+      return;
+    }
+    to_machine(occurrence);
+  } else if (occurrence.what <= Happening::client_acts) {
+    if (clients_[occurrence.node]->paused) {
+      deferred_clients_[occurrence.node].push_back(std::move(occurrence));
+      return;
+    }
+    to_client(occurrence);
+  } else {
+    to_world(occurrence);
+  }
+}
+
+void World::to_machine(const Occurrence& occurrence) {
   Machine& machine = *machines_[occurrence.node];
+  acting_ = occurrence.node;
+  const lockd::ConnectionId connection{occurrence.number};
   switch (occurrence.what) {
     case Happening::datagram:
       machine.receive(now_, occurrence.bytes);
-      after_input(occurrence.node);
       break;
     case Happening::timer:
-      if (occurrence.number != machine.timer_number) break;
+      if (occurrence.number != machine.timer_number) return;
       machine.handle_timeout(now_);
-      after_input(occurrence.node);
       break;
+    case Happening::record_written:
+      machine.record_written(now_, occurrence.number);
+      break;
+    case Happening::client_bytes:
+      machine.client_bytes(now_, connection, occurrence.bytes);
+      break;
+    case Happening::client_gone:
+      machine.client_gone(now_, connection);
+      break;
+    default:
+      break;
+  }
+  after_machine(occurrence.node);
+}
+
+void World::to_world(const Occurrence& occurrence) {
+  switch (occurrence.what) {
     case Happening::message:
       if (!traffic_) break;
       multicast();
@@ -128,15 +217,13 @@ void World::step(Occurrence occurrence) {
       }
       schedule(Happening::partition, options_.partition_every);
       break;
-    case Happening::crash: {
+    case Happening::crash:
       if (healed_) break;
-      const auto up = running();
-      if (!up.empty()) crash(up[random_.below(up.size())]);
+      crash_some();
       schedule(Happening::crash, options_.crash_every);
       break;
-    }
     case Happening::restart:
-      if (!machine.running()) restart(occurrence.node);
+      if (!machines_[occurrence.node]->running()) restart(occurrence.node);
       break;
     case Happening::pause: {
       if (healed_) break;
@@ -148,59 +235,56 @@ void World::step(Occurrence occurrence) {
       break;
     }
     case Happening::resume:
-      if (occurrence.number == machine.timer_number) resume(occurrence.node);
+      if (machines_[occurrence.node]->paused &&
+          occurrence.number == machines_[occurrence.node]->timer_number) {
+        resume(occurrence.node);
+      }
+      break;
+    case Happening::client_pause:
+      if (healed_) break;
+      pause_client();
+      schedule(Happening::client_pause, options_.pause_every);
+      break;
+    case Happening::client_resume:
+      resume_client(occurrence.node);
       break;
     case Happening::heal:
       heal();
       break;
-    case Happening::record_written:
-    case Happening::client:
+    default:
       break;
   }
 }
 
-void World::after_input(std::size_t node) {
+void World::after_machine(std::size_t node) {
   Machine& machine = *machines_[node];
+  if (machine.running()) {
+    if (options_.check_invariants) {
+      machine.node().check_invariants();
+      if (with_daemons()) machine.daemon().check_invariants();
+    }
+    if (with_daemons() && machine.daemon().failure()) {
+      violations_.push_back(
+          {"E11", "node " + std::to_string(node + 1) + " stopped: " + *machine.daemon().failure()});
+      return;
+    }
+  }
   if (struck_ && !healed_) {
     const std::size_t victim = *struck_;
     struck_.reset();
     if (machines_[victim]->running()) crash(victim);
-    if (victim == node) return;
   }
-  if (tempting_ && options_.strike_at_delivery && !healed_ && random_.chance(1, 40)) {
+  if (tempting_ && options_.strike_at_delivery && !healed_ && machine.running() &&
+      random_.chance(1, 60)) {
     strike(node);
-    if (!machine.running()) return;
   }
   tempting_ = false;
+  if (!machine.running() || machine.paused) return;
   const auto deadline = machine.next_timeout();
   ++machine.timer_number;
   if (deadline) {
-    queue_.push({std::max(*deadline, now_ + Duration(1)),
-                 0,
-                 Happening::timer,
-                 node,
-                 machine.timer_number,
-                 {}});
-  }
-}
-
-// A fault at a moment when knowledge is uneven between the members.
-void World::strike(std::size_t node) {
-  coverage_.add("fault.strike");
-  switch (random_.below(3)) {
-    case 0:
-      if (options_.crash_every > Duration(0)) crash(node);
-      break;
-    case 1:
-      if (options_.pause_every > Duration(0)) {
-        pause(node, random_.between(milliseconds(1), milliseconds(1500)));
-      }
-      break;
-    default:
-      if (options_.partition_every > Duration(0)) {
-        network_.partition();
-        say(node, "network cut by a strike");
-      }
+    queue_.push(std::max(*deadline, now_ + Duration(1)), Happening::timer, node,
+                machine.timer_number);
   }
 }
 
@@ -209,13 +293,13 @@ void World::multicast() {
   if (up.empty()) return;
   const std::size_t node = up[random_.below(up.size())];
   Machine& machine = *machines_[node];
-  if (machine.paused()) return;
+  if (machine.paused) return;
   constexpr evs::Service kServices[] = {evs::Service::safe, evs::Service::safe,
                                         evs::Service::agreed, evs::Service::fifo,
                                         evs::Service::unordered};
   const std::uint64_t burst =
       random_.chance(1, 10) ? random_.between(std::uint64_t{2}, std::uint64_t{30}) : 1;
-  for (std::uint64_t i = 0; i < burst && machine.running(); ++i) {
+  for (std::uint64_t i = 0; i < burst && machine.running() && !machine.paused; ++i) {
     const evs::Service service = kServices[random_.below(std::size(kServices))];
     std::uint64_t size = random_.between(std::uint64_t{0}, std::uint64_t{120});
     if (random_.chance(1, 20)) size = random_.between(std::uint64_t{500}, std::uint64_t{6000});
@@ -225,60 +309,13 @@ void World::multicast() {
       payload[at] = static_cast<std::byte>(random_.below(256));
     }
     if (machine.node().send_room() < payload.size() + 16) return;
-    // Reported first: the member may number it at once.
-    evs_checker_.taken(machine.processor(), service, payload);
+    acting_ = node;
     if (!machine.multicast(now_, service, payload)) {
-      violations_.push_back(
-          {"send", "a message was not taken although the queue should have room"});
+      violations_.push_back({"send", "a message was not taken although the queue had room"});
       return;
     }
-    after_input(node);
+    after_machine(node);
   }
-}
-
-void World::crash(std::size_t node) {
-  say(node, "crash");
-  coverage_.add("fault.crash");
-  evs_checker_.failed(machines_[node]->processor());
-  machines_[node]->crash();
-  ++machines_[node]->timer_number;
-  const Duration down = random_.chance(1, 3)
-                            ? random_.between(milliseconds(0), milliseconds(50))
-                            : random_.between(milliseconds(50), milliseconds(2000));
-  queue_.push({now_ + down, 0, Happening::restart, node, 0, {}});
-}
-
-void World::restart(std::size_t node) {
-  say(node, "start");
-  machines_[node]->start(now_);
-  after_input(node);
-}
-
-void World::pause(std::size_t node, Duration how_long) {
-  if (machines_[node]->paused()) return;
-  say(node, "pause");
-  coverage_.add("fault.pause");
-  machines_[node]->pause();
-  const std::uint64_t number = ++machines_[node]->timer_number;
-  queue_.push({now_ + how_long, 0, Happening::resume, node, number, {}});
-}
-
-void World::resume(std::size_t node) {
-  say(node, "resume");
-  machines_[node]->resume(now_);
-  after_input(node);
-}
-
-void World::heal() {
-  healed_ = true;
-  network_.become_perfect();
-  say(0, "everything heals");
-  for (std::size_t i = 0; i < machines_.size(); ++i) {
-    if (machines_[i]->running() && machines_[i]->paused()) resume(i);
-    if (!machines_[i]->running()) restart(i);
-  }
-  // The workload comes back for a moment, so that the healed ring has something to do.
-  schedule(Happening::message, options_.message_every);
 }
 
 bool World::at_rest() const {
@@ -287,13 +324,22 @@ bool World::at_rest() const {
     if (!machine->running() || machine->node().state() != evs::NodeState::operational) return false;
     if (machine->node().regular().id != first.regular().id) return false;
     if (machine->node().send_room() != first.send_room()) return false;
+    if (!with_daemons()) continue;
+    const lockd::ReplicaStatus status = machine->daemon().status(machine->clock().at(now_));
+    if (status.phase != lockd::ReplicaPhase::active || status.cold || status.orphans > 0) {
+      return false;
+    }
+    if (status.holders != machines_.size()) return false;
+    if (machine->daemon().replica().table()->counts().locks > 0) return false;
+  }
+  for (const auto& client : clients_) {
+    if (!client->at_rest()) return false;
   }
   return first.regular().members.size() == machines_.size();
 }
 
-void World::schedule(Happening what, Duration mean, std::size_t node) {
-  if (mean <= Duration(0)) return;
-  queue_.push({now_ + random_.between(Duration(0), 2 * mean), 0, what, node, 0, {}});
+void World::schedule(Happening what, Duration mean) {
+  if (mean > Duration(0)) queue_.push(now_ + random_.between(Duration(0), 2 * mean), what, 0);
 }
 
 std::vector<std::size_t> World::running() const {
@@ -302,61 +348,6 @@ std::vector<std::size_t> World::running() const {
     if (machines_[i]->running()) up.push_back(i);
   }
   return up;
-}
-
-void World::on_numbered(std::size_t node, const evs::TraceRecord& record) {
-  evs_checker_.sent(machines_[node]->processor(), record.ring, record.sequence, record.index);
-}
-
-void World::on_trace(std::size_t node, const evs::TraceRecord& record) {
-  if (record.event == evs::TraceEvent::install_regular ||
-      record.event == evs::TraceEvent::recovered) {
-    tempting_ = true;
-  }
-  if (crash_at_ && record.event == *crash_at_ && now_ > milliseconds(200) && !healed_ &&
-      machines_[node]->running() && random_.chance(1, 4)) {
-    struck_ = node;
-    coverage_.add("fault.crash_at." + std::string(evs::to_string(*crash_at_)));
-    crash_at_.reset();
-  }
-  if (trace_) {
-    say(node, std::string(evs::to_string(record.event)) + " ring=" + base::to_string(record.ring) +
-                  " seq=" + std::to_string(record.sequence) + (record.detail.empty() ? "" : " ") +
-                  std::string(record.detail));
-  }
-}
-
-void World::on_event(std::size_t node, const evs::Event& event) {
-  const base::Processor at = machines_[node]->processor();
-  if (const auto* change = std::get_if<evs::ConfigurationChange>(&event)) {
-    if (trace_) {
-      std::string text = change->configuration.kind == evs::ConfigurationKind::regular
-                             ? "REGULAR"
-                             : "TRANSITIONAL";
-      text += " " + base::to_string(change->configuration.id) + " {";
-      for (const auto& member : change->configuration.members)
-        text += " " + base::to_string(member);
-      say(node, text + " }");
-    }
-    evs_checker_.configuration(at, *change);
-  } else {
-    const auto& delivery = std::get<evs::Delivery>(event);
-    tempting_ |= delivery.service == evs::Service::safe;
-    if (trace_) {
-      say(node, "deliver " + base::to_string(delivery.ring) +
-                    " seq=" + std::to_string(delivery.sequence) + "/" +
-                    std::to_string(delivery.index) + " from " + base::to_string(delivery.sender) +
-                    (delivery.service == evs::Service::safe ? " safe" : " agreed"));
-    }
-    evs_checker_.delivered(at, delivery);
-  }
-}
-
-void World::on_transmit(std::size_t node, const evs::Transmit& transmit,
-                        const base::Buffer& sealed) {
-  for (std::size_t to = 0; to < machines_.size(); ++to) {
-    if ((transmit.to >> to & 1) != 0) network_.send(now_, node, to, sealed, queue_);
-  }
 }
 
 void World::say(std::size_t node, const std::string& what) {

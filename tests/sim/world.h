@@ -1,21 +1,25 @@
-// One simulated run: a cluster of machines with clocks, a network and an attacker, faults by plan
-// and by chance, a workload, and the judges of it all. The code under it is the real one; only
-// sockets, clocks, disks and the cipher are simulated.
+// One simulated run: a cluster of machines with clocks, disks, a network and an attacker, clients
+// that take locks, faults by plan and by chance, and the judges of it all. The code under it is the
+// real one; only sockets, clocks, disks and the cipher are simulated.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tests/sim/client.h"
 #include "tests/sim/coverage.h"
 #include "tests/sim/event_queue.h"
 #include "tests/sim/evs_checker.h"
+#include "tests/sim/lock_checker.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/network.h"
 #include "tests/sim/run_options.h"
 #include "tests/sim/seal_checker.h"
+#include "tests/sim/wire_tap.h"
 
 namespace sim {
 
@@ -26,34 +30,60 @@ struct RunResult {
   Coverage coverage;
 };
 
-class World : private MachineObserver {
+class World : public MachineObserver {
  public:
   // With `trace`, prints what happens, a line each.
   World(const RunOptions& options, bool trace);
-  ~World();
+  ~World() override;
 
   RunResult run();
 
  private:
   void step(Occurrence occurrence);
-  void after_input(std::size_t node);
-  void multicast();
+  void to_machine(const Occurrence& occurrence);
+  void to_client(const Occurrence& occurrence);
+  void to_world(const Occurrence& occurrence);
+
+  // Faults: faults.cc.
   void strike(std::size_t node);
+  void crash_some();
   void crash(std::size_t node);
   void restart(std::size_t node);
   void pause(std::size_t node, Duration how_long);
   void resume(std::size_t node);
+  void pause_client();
+  void resume_client(std::size_t client);
   void heal();
+
+  // Clients: clients.cc.
+  void after_client(std::size_t client);
+  void connect(std::size_t client);
+  void disconnect(std::size_t client);
+  Duration pipe_time(std::size_t client);
+
+  void after_machine(std::size_t node);
+  void multicast();
   bool at_rest() const;
-  void schedule(Happening what, Duration mean, std::size_t node = 0);
+  void collect_coverage();
+  void schedule(Happening what, Duration mean);
   void say(std::size_t node, const std::string& what);
   std::vector<std::size_t> running() const;
+  bool with_daemons() const { return options_.workload == Workload::cluster; }
 
-  void on_numbered(std::size_t node, const evs::TraceRecord& record) override;
   void on_trace(std::size_t node, const evs::TraceRecord& record) override;
   void on_event(std::size_t node, const evs::Event& event) override;
   void on_transmit(std::size_t node, const evs::Transmit& transmit,
                    const base::Buffer& sealed) override;
+  void on_multicast(std::size_t node, evs::Service service, base::Bytes payload) override;
+  void on_record_write(std::size_t node, std::uint64_t id) override;
+  void on_output(std::size_t node, lockd::ConnectionId connection, base::Bytes bytes,
+                 bool close) override;
+  void activated(const lockd::Epoch& epoch, const std::vector<base::Processor>& members,
+                 const std::vector<base::Processor>& holders, const lockd::Activate& activate,
+                 const evs::Configuration& configuration) override;
+  void applied(const lockd::Epoch& epoch, const evs::Delivery& delivery,
+               const evs::Configuration& configuration, const lockd::State& state,
+               const lockd::Effects& effects) override;
 
   const RunOptions options_;
   const bool trace_;
@@ -62,13 +92,23 @@ class World : private MachineObserver {
   Network network_;
   EvsChecker evs_checker_;
   SealChecker seal_checker_;
+  LockChecker lock_checker_;
+  Resources resources_;
   std::vector<std::unique_ptr<Machine>> machines_;
+  std::vector<std::vector<Occurrence>> deferred_;  // What waits for a paused machine.
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<std::vector<Occurrence>> deferred_clients_;
+  std::vector<Duration> pipe_times_;                     // A client's bytes keep their order.
+  std::vector<std::optional<std::size_t>> connections_;  // By number: whose.
+  WireTap wire_tap_;
+  std::map<dlm::LockName, std::string> lock_resources_;
   Duration now_{};
+  std::size_t acting_ = 0;  // The machine that is handling an input.
   bool healed_ = false;
   bool traffic_ = true;
   std::optional<evs::TraceEvent> crash_at_;  // A crash is planned for when a member does this.
   std::optional<std::size_t> struck_;        // The member that is to crash now.
-  bool tempting_ = false;  // Something just happened that is a good moment for a fault.
+  bool tempting_ = false;                    // A good moment for a fault.
   std::vector<Violation> violations_;
   Coverage coverage_;
   std::uint64_t events_ = 0;

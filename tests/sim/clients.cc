@@ -1,0 +1,94 @@
+// The clients of the simulated world, and the pipes between them and their daemons.
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "tests/sim/world.h"
+
+namespace sim {
+
+using std::chrono::microseconds;
+
+void World::to_client(const Occurrence& occurrence) {
+  Client& client = *clients_[occurrence.node];
+  const Instant now = machines_[client.machine()]->clock().at(now_);
+  switch (occurrence.what) {
+    case Happening::daemon_bytes:
+      if (client.connection != occurrence.number) return;
+      client.wire().handle_bytes(now, occurrence.bytes);
+      break;
+    case Happening::daemon_gone:
+      if (client.connection != occurrence.number) return;
+      client.connection.reset();
+      client.wire().handle_disconnected(now);
+      break;
+    case Happening::client_timer:
+      if (client.timer_number != occurrence.number) return;
+      client.wire().handle_timeout(now);
+      break;
+    case Happening::client_acts:
+      client.act(now_);
+      queue_.push(client.next_act(), Happening::client_acts, occurrence.node);
+      break;
+    default:
+      break;
+  }
+  after_client(occurrence.node);
+}
+
+void World::after_client(std::size_t index) {
+  Client& client = *clients_[index];
+  client.take_events(now_);
+  if (trace_ && !client.last_event.empty()) {
+    say(client.machine(), "client " + std::to_string(index) + " " + client.last_event);
+    client.last_event.clear();
+  }
+  if (client.wire().wants_connection() && !client.connection) connect(index);
+  if (!client.wire().wants_connection() && client.connection) disconnect(index);
+  while (auto bytes = client.wire().poll_transmit()) {
+    if (client.connection) {
+      queue_.push(pipe_time(index), Happening::client_bytes, client.machine(), *client.connection,
+                  std::move(*bytes));
+    }
+  }
+  client.take_events(now_);
+  ++client.timer_number;
+  if (const auto deadline = client.next_timeout()) {
+    queue_.push(std::max(*deadline, now_ + Duration(1)), Happening::client_timer, index,
+                client.timer_number);
+  }
+}
+
+void World::connect(std::size_t index) {
+  Client& client = *clients_[index];
+  Machine& machine = *machines_[client.machine()];
+  const Instant now = machine.clock().at(now_);
+  if (!machine.running() || machine.paused) {
+    // A paused daemon's kernel would take the connection; to the client that is a slow daemon.
+    client.wire().handle_disconnected(now);
+    return;
+  }
+  const std::uint64_t connection = connections_.size();
+  connections_.push_back(index);
+  client.connection = connection;
+  acting_ = client.machine();
+  machine.connect(now_, lockd::ConnectionId{connection});
+  after_machine(client.machine());
+  if (client.connection) client.wire().handle_connected(now);
+}
+
+void World::disconnect(std::size_t index) {
+  Client& client = *clients_[index];
+  queue_.push(pipe_time(index), Happening::client_gone, client.machine(), *client.connection);
+  client.connection.reset();
+  client.wire().handle_disconnected(machines_[client.machine()]->clock().at(now_));
+}
+
+// Later than all that this client's pipes carry already.
+Duration World::pipe_time(std::size_t index) {
+  Duration& last = pipe_times_[index];
+  last = std::max(last + Duration(1), now_ + random_.between(microseconds(5), microseconds(100)));
+  return last;
+}
+
+}  // namespace sim

@@ -1,0 +1,114 @@
+// What goes wrong in the simulated world.
+#include <chrono>
+#include <utility>
+
+#include "tests/sim/world.h"
+
+namespace sim {
+
+using std::chrono::milliseconds;
+
+// A fault at a moment when knowledge is uneven between the members.
+void World::strike(std::size_t node) {
+  coverage_.add("fault.strike");
+  switch (random_.below(3)) {
+    case 0:
+      if (options_.crash_every > Duration(0)) crash(node);
+      break;
+    case 1:
+      if (options_.pause_every > Duration(0)) {
+        pause(node, random_.between(milliseconds(1), milliseconds(1500)));
+      }
+      break;
+    default:
+      if (options_.partition_every > Duration(0)) {
+        network_.partition();
+        say(node, "network cut by a strike");
+      }
+  }
+}
+
+void World::crash_some() {
+  const auto up = running();
+  if (up.empty()) return;
+  if (options_.blackouts && random_.chance(1, 3)) {
+    coverage_.add("fault.blackout");
+    for (std::size_t node : up) crash(node);
+  } else {
+    crash(up[random_.below(up.size())]);
+  }
+}
+
+void World::crash(std::size_t node) {
+  say(node, "crash");
+  coverage_.add("fault.crash");
+  evs_checker_.failed(machines_[node]->processor());
+  machines_[node]->crash();
+  ++machines_[node]->timer_number;
+  deferred_[node].clear();
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    if (clients_[i]->machine() == node && clients_[i]->connection) {
+      queue_.push(pipe_time(i), Happening::daemon_gone, i, *clients_[i]->connection);
+    }
+  }
+  const Duration down = random_.chance(1, 3)
+                            ? random_.between(milliseconds(0), milliseconds(50))
+                            : random_.between(milliseconds(50), milliseconds(2000));
+  queue_.push(now_ + down, Happening::restart, node);
+}
+
+void World::restart(std::size_t node) {
+  say(node, "start");
+  acting_ = node;
+  machines_[node]->start(now_);
+  after_machine(node);
+}
+
+void World::pause(std::size_t node, Duration how_long) {
+  if (machines_[node]->paused) return;
+  say(node, "pause");
+  coverage_.add("fault.pause");
+  machines_[node]->paused = true;
+  queue_.push(now_ + how_long, Happening::resume, node, ++machines_[node]->timer_number);
+}
+
+// What waited at the sockets is read first, as the driver does; then the timers.
+void World::resume(std::size_t node) {
+  say(node, "resume");
+  machines_[node]->paused = false;
+  for (Occurrence& waited : std::exchange(deferred_[node], {})) step(std::move(waited));
+  if (!machines_[node]->running() || machines_[node]->paused) return;
+  acting_ = node;
+  machines_[node]->handle_timeout(now_);
+  after_machine(node);
+}
+
+void World::pause_client() {
+  const std::size_t client = random_.below(clients_.size());
+  if (clients_[client]->paused) return;
+  coverage_.add("fault.client_pause");
+  clients_[client]->paused = true;
+  queue_.push(now_ + random_.between(milliseconds(1), milliseconds(2500)), Happening::client_resume,
+              client);
+}
+
+void World::resume_client(std::size_t client) {
+  if (!clients_[client]->paused) return;
+  clients_[client]->paused = false;
+  for (Occurrence& waited : std::exchange(deferred_clients_[client], {})) step(std::move(waited));
+  clients_[client]->wire().handle_timeout(machines_[clients_[client]->machine()]->clock().at(now_));
+  after_client(client);
+}
+
+void World::heal() {
+  healed_ = true;
+  network_.become_perfect();
+  say(0, "everything heals");
+  for (std::size_t i = 0; i < machines_.size(); ++i) {
+    if (machines_[i]->running() && machines_[i]->paused) resume(i);
+    if (!machines_[i]->running()) restart(i);
+  }
+  for (std::size_t i = 0; i < clients_.size(); ++i) resume_client(i);
+}
+
+}  // namespace sim
