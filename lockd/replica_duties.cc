@@ -1,0 +1,217 @@
+#include "lockd/replica_impl.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "base/mutant.h"
+
+namespace lockd {
+
+// ---- Lease and telling
+
+void Replica::Impl::handle_evidence(Instant now, const evs::TokenEvidence* evidence) {
+  if (stop_reason_) {
+    return;
+  }
+  now_ = now;
+  operational_ = evidence != nullptr && evidence->ring == regular_.id && !in_transition_;
+  if (operational_) {
+    stamps_.token(regular_.id, evidence->last_receipt);
+    if (active_ && !active_->confirmed) {
+      confirm_epoch();
+      keep_house(now);
+    }
+    // Only a table that shows a session attached lets its lease go on, and only in the ring in
+    // which that table is the active one [rules 6.4, 6.6, 7.B4].
+    if (evidence->confirmed && (serving() || (MUTANT("renewal_before_activate") && table_)) &&
+        lease_.renew(evidence->confirmed_release)) {
+      ++statistics_.renewals;
+    }
+    if (MUTANT("c_p_not_frozen") && serving()) {
+      waits_.clear();
+      for (const Mark& mark : table_->state.orphans()) {
+        waits_.add(mark, evidence->last_receipt);
+      }
+    }
+  }
+  tell(now);
+}
+
+// Rules 6.3 and 7.A6: the command was delivered in an active epoch, this node is Operational in its
+// ring, not in an install step, holds its table, and its lease is live now.
+void Replica::Impl::tell(Instant now) {
+  const bool live = lease_.left(now) > Duration::zero() || MUTANT("grant_on_lapsed_lease");
+  if (operational_ && serving() && live) {
+    while (std::optional<HeldEffects::Told> told = held_.take(active_->token_ceiling)) {
+      statistics_.held_told += told->late ? 1 : 0;
+      if (told->command != 0) {
+        own_.settle(told->command);
+      }
+      told_.push_back(std::move(told->effect));
+    }
+  }
+  held_.delay();
+}
+
+std::optional<Effect> Replica::Impl::poll_effect() {
+  if (told_.empty()) {
+    return std::nullopt;
+  }
+  Effect effect = std::move(told_.front());
+  told_.pop_front();
+  return effect;
+}
+
+Duration Replica::Impl::lease_left(Instant now, SessionId session, Generation generation) const {
+  const Session* found = table_ ? table_->state.find(session) : nullptr;
+  const bool attached = found != nullptr && found->attached() && found->at == self_ &&
+                        found->generation == generation;
+  return attached ? lease_.left(now) : Duration::zero();
+}
+
+// ---- Tokens
+
+void Replica::Impl::on(Instant, const Processor&, Raise&& m) {
+  if (!active_ || m.token_ceiling <= std::max(active_->raise_to, active_->token_ceiling)) {
+    return;
+  }
+  active_->raise_to = m.token_ceiling;
+  active_->raised.clear();
+  active_->raised_sent = false;
+  if (keeper_.voter() && !in_transition_) {
+    Record record = keeper_.latest();
+    record.token_ceiling = std::max(record.token_ceiling, m.token_ceiling);
+    keeper_.want(std::move(record));
+  }
+}
+
+void Replica::Impl::on(Instant, const Processor& origin, Raised&& m) {
+  if (!active_ || m.token_ceiling != active_->raise_to ||
+      m.token_ceiling <= active_->token_ceiling) {
+    return;
+  }
+  const std::vector<Processor>& voters = round_->choice()->voters;
+  if (!std::binary_search(voters.begin(), voters.end(), origin)) {
+    return;
+  }
+  active_->raised.insert(origin);
+  std::uint32_t votes = 0;
+  for (const Processor& voter : active_->raised) {
+    votes += config_.votes_of(voter.node);
+  }
+  if (votes >= config_.majority()) {
+    active_->token_ceiling = m.token_ceiling;
+    active_->raise_sent = false;
+    ++statistics_.ceilings_raised;
+  }
+}
+
+void Replica::Impl::raise_ceiling() {
+  if (!active_->raise_sent &&
+      table_->state.next_token() > active_->token_ceiling - config_.token_range / 2) {
+    active_->raise_sent = true;
+    send(Raise{std::max(active_->token_ceiling, table_->state.next_token()) + config_.token_range});
+  }
+}
+
+// ---- Periodic work
+
+void Replica::Impl::keep_house(Instant now) {
+  if (!serving()) {
+    return;
+  }
+  expire_orphans(now);
+  end_cold(now);
+  if (active_->server == self_) {
+    start_snapshot();
+  }
+  if (*active_->holders.begin() == self_) {
+    raise_ceiling();
+    if (!active_->purge_sent && table_->state.purge_pending()) {
+      active_->purge_sent = true;
+      send_command(Purge{});
+    }
+  }
+}
+
+Duration Replica::Impl::orphan_wait() const {
+  const Duration wait = config_.wait_for(std::max(config_.lease, table_->state.longest_lease()));
+  return MUTANT("wait_ten_percent_short") ? wait * 9 / 10 : wait + stagger();
+}
+
+// Every holder is a witness; they speak one after another, so that usually one does.
+Duration Replica::Impl::stagger() const {
+  const auto rank = std::distance(active_->holders.begin(), active_->holders.find(self_));
+  return config_.expire_stagger * rank;
+}
+
+void Replica::Impl::expire_orphans(Instant now) {
+  const std::size_t taken = waits_.taken();
+  if (taken >= config_.housekeeping_under_way) {
+    return;
+  }
+  for (const Mark& mark :
+       waits_.take_due(now, orphan_wait(), config_.housekeeping_under_way - taken)) {
+    if (table_->state.waits(mark)) {
+      send_command(Expire{mark});
+    } else {
+      waits_.remove(mark.session);
+    }
+  }
+}
+
+void Replica::Impl::end_cold(Instant now) {
+  const std::optional<RingId> cold = table_->state.cold();
+  if (!cold || !cold_wait_ || cold_wait_->ring != *cold || active_->cold_end_sent) {
+    return;
+  }
+  const Instant since = MUTANT("cold_end_from_own_start")
+                            ? stamps_.install(*first_ring_).value_or(now)
+                            : cold_wait_->since;
+  if (base::elapsed_at_least(since, now) >= config_.wait_for(cold_wait_->lease) + stagger()) {
+    active_->cold_end_sent = true;
+    send_command(ColdEnd{*cold});
+  }
+}
+
+void Replica::Impl::handle_timeout(Instant now) {
+  if (stop_reason_) {
+    return;
+  }
+  now_ = now;
+  if (chosen_at_ && !active_ &&
+      base::elapsed_at_least(*chosen_at_, now) >= config_.persist_timeout) {
+    patience_ = false;
+    propose();
+  }
+  keep_house(now);
+}
+
+std::optional<Duration> Replica::Impl::next_timeout() const {
+  if (stop_reason_ || in_transition_) {
+    return std::nullopt;
+  }
+  std::optional<Duration> next;
+  const auto at = [&](Instant from, Duration wait) {
+    const Duration left = wait - base::elapsed_at_least(from, now_);
+    const Duration when = now_.boot + std::max(Duration::zero(), left);
+    next = next ? std::min(*next, when) : when;
+  };
+  if (chosen_at_ && !active_ && patience_ && regular_.members.front() == self_) {
+    at(*chosen_at_, config_.persist_timeout);
+  }
+  if (serving()) {
+    if (waits_.taken() < config_.housekeeping_under_way) {
+      if (const std::optional<Duration> due = waits_.next_due(now_, orphan_wait())) {
+        next = next ? std::min(*next, *due) : *due;
+      }
+    }
+    const std::optional<RingId> cold = table_->state.cold();
+    if (cold && cold_wait_ && cold_wait_->ring == *cold && !active_->cold_end_sent) {
+      at(cold_wait_->since, config_.wait_for(cold_wait_->lease) + stagger());
+    }
+  }
+  return next;
+}
+
+}  // namespace lockd
