@@ -3,9 +3,8 @@
 //
 // The properties, after Moser, Amir, Melliar-Smith and Agarwal 1994. "Of R" means in the regular
 // configuration R or in the transitional one that a processor goes into from R.
-//   S1    What is delivered was sent, once, in a regular configuration R; each processor delivers
-//   it
-//         at most once, of R, with the same sender, service and payload.
+//   S1    What is delivered was sent, once, in a regular configuration R; each processor
+//         delivers it at most once, of R, with the same sender, service and payload.
 //   S2    An id stands for one configuration for ever; ids of regular ones grow in a life. A life
 //         begins alone; regular and transitional alternate; a transitional one has just those who
 //         go from one regular one to the next together, and departed and joined are what is left.
@@ -13,13 +12,12 @@
 //   S4    Who goes from one configuration to the next together has delivered the same in the first.
 //   S5    What was sent or delivered before a message was sent, in the same regular configuration,
 //         is delivered before it.
-//   S6    As S3 with each message being one event, and in the order of places. S6.3: nothing below
-//   a
-//         delivered message is left out, except in a transitional configuration what was sent by
-//         processors outside of it.
-//   S7    A safe message delivered in a configuration is delivered, of the same R, by all members
-//   of
-//         that configuration that do not fail (S7.1), and all of R's have installed R (S7.2).
+//   S6    As S3 with each message being one event, and in the order of places. S6.3: nothing
+//         below a delivered message is left out, except in a transitional configuration what was
+//         sent by processors outside of it.
+//   S7    A safe message delivered in a configuration is delivered, of the same R, by all
+//         members of that configuration that do not fail (S7.1); if it is R itself, all its
+//         members have installed R (S7.2).
 //   L1    A processor delivers its own messages of R, unless it fails there.
 //   L2    In the end all that can talk to each other are in one regular configuration of just them.
 //   L3    In that configuration all messages are delivered by all.
