@@ -26,6 +26,12 @@ evs::net::Salt draw_salt(base::Random& random) {
   return salt;
 }
 
+// Some lives begin shortly before their sub-key ends.
+std::uint64_t draw_counter(base::Random& random) {
+  const std::uint64_t sub_key_end = std::uint64_t{1} << evs::net::kSubKeyBits;
+  return random.chance(1, 4) ? sub_key_end - 1 - random.below(500) : 1;
+}
+
 evs::Config ring_config(std::size_t index, const RunOptions& options) {
   evs::Config config;
   config.self = node_id(index);
@@ -70,7 +76,8 @@ base::NodeId node_id(std::size_t index) {
 
 Machine::Life::Life(const evs::Config& config, base::Random& random, Instant now,
                     SealChecker& seal_checker, evs::TraceSink* trace)
-    : sealer(seal_checker.aead(), cluster_key(), config.self, draw_salt(random)),
+    : sealer(seal_checker.aead(), cluster_key(), config.self, draw_salt(random),
+             draw_counter(random)),
       opener(seal_checker, cluster_key(), config.self, config.nodes),
       node(config, base::Incarnation{random.u64()}, random.fork(), now, trace) {}
 
