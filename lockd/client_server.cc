@@ -112,7 +112,8 @@ base::Result<void, std::string> ClientServer::listen() {
   if (bind(listen_fd_, generic(*fresh_address), sizeof *fresh_address) != 0 ||
       chmod(fresh.c_str(), options_.mode) != 0 || ::listen(listen_fd_, kBacklog) != 0 ||
       stat(fresh.c_str(), &status) != 0 || rename(fresh.c_str(), path.c_str()) != 0) {
-    auto failed = base::error(system_error("cannot listen on socket", path));
+    auto failed = base::error(system_error("cannot listen on socket", path) +
+                              "; its folder must exist, and be writable for this user");
     unlink(fresh.c_str());
     ::close(listen_fd_);
     listen_fd_ = -1;

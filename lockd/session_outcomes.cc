@@ -478,9 +478,10 @@ void Sessions::sweep(Instant now) {
       continue;
     }
     // This daemon may be the one that stood still: what the client sent meanwhile is read before
-    // the next look.
+    // the next look. Who holds nothing and waits for nothing may be silent as long as he likes.
     const bool quiet = renewing && slot.phase == Phase::attached &&
-                       base::elapsed_at_least(slot.heard, now) > config_.lease;
+                       base::elapsed_at_least(slot.heard, now) > config_.lease &&
+                       replica_.table()->locks().count_of(id) > 0;
     if (quiet && slot.silent) silent.push_back(id);
     slot.silent = quiet;
   }

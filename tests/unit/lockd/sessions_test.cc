@@ -256,8 +256,7 @@ TEST_CASE(
   CHECK(until(reply.note).boot <= one.cluster.now.boot + 1800ms);
 }
 
-TEST_CASE(
-    "a client that is silent for a whole lease loses its session, and others its locks' wait") {
+TEST_CASE("a client that holds a lock and is silent for a whole lease loses its session") {
   One one;
   Client& second = one.cluster.open(0, 1000, 2);
   one.client.acquire("a");
@@ -275,6 +274,16 @@ TEST_CASE(
   CHECK(one.client.next<protocol::Lost>().value().reason == protocol::LostReason::expired);
   CHECK(second.answer(wait).value().answer == Answer::queued);
   CHECK(second.answer(wait).value().answer == Answer::granted);
+}
+
+TEST_CASE("a client that holds nothing may be silent, and takes locks afterwards") {
+  One one;
+  one.cluster.pass(10s);
+  CHECK_FALSE(one.client.closed);
+  one.client.received.clear();
+  const auto granted = one.client.answer(one.client.acquire("a")).value();
+  CHECK(granted.answer == Answer::granted);
+  CHECK(granted.note.remaining == 1800ms);
 }
 
 TEST_CASE("a client that does not read is hung up on, and its locks wait for its last promise") {
