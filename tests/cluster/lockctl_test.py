@@ -280,6 +280,23 @@ def a_terminal_belongs_to_the_command():
             terminal.type("fg\n")
             terminal.type("again\n")
             terminal.read_until("got-again")
+            # In a pipeline the keys are the other program's, unless the command asks for them.
+            terminal.type("$L run a -- echo fro''m | sh -c 'read l; echo u''p-$l; read k < /dev/tty; echo got-$l-$k'\n")
+            terminal.read_until("up-from\r\n")
+            terminal.type("key\n")
+            terminal.read_until("got-from-key")
+            terminal.type("$L run a -- sh -c 'echo u''p >&2; read x; echo got-$x' | cat\n")
+            terminal.read_until("up\r\n")
+            terminal.type("key\n")
+            terminal.read_until("got-key")
+            # In the background it may ask for them too: then it waits for fg.
+            terminal.read_until("$ ")
+            terminal.type("$L run a -- sh -c 'read x; echo got-$x' &\n")
+            terminal.read_until("$ ")
+            terminal.type("while ! jobs | grep -q Stop''ped; do :; done; echo as''ks; fg\n")
+            terminal.read_until("asks\r\n")
+            terminal.type("late\n")
+            terminal.read_until("got-late")
             terminal.type("$L run -n a -- echo fr''ee\n")
             terminal.read_until("free\r\n")
 

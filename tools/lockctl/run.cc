@@ -49,7 +49,8 @@ class Wrapped {
     group_ = guard_->group();
 
     Terminal terminal(group_);
-    terminal.lend();
+    // Not to somebody whose output another program of the pipeline shows: that one wants the keys.
+    if (isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1) terminal.lend();
     auto child = Child::start(command(), group_, signals_.original_mask());
     if (!child) {
       guard_->stop();
@@ -71,8 +72,10 @@ class Wrapped {
       std::fprintf(stderr, "lockctl: %s: the lock was lost; the command was ended in time\n",
                    printable(options_.name).c_str());
     }
+    const bool interrupted = report.exit_code == kSignal + SIGINT;
+    const bool lent = terminal.is_lent();
     terminal.take_back();
-    if (report.exit_code == kSignal + SIGINT && terminal.was_lent()) pass_interrupt_to_own_group();
+    if (interrupted && terminal.is_ours()) die_of_interrupt(lent ? 0 : getpid());
     return report;
   }
 
@@ -102,26 +105,33 @@ class Wrapped {
       }
       while (const auto change = child.poll()) {
         if (*change == Child::News::ended) return true;
-        stop_like(terminal);
+        stop_like(child, terminal);
       }
     }
     return false;
   }
 
-  // The command was stopped, from the terminal perhaps: the shell has to see its job stopped, so we
-  // stop too. Where no shell could continue us the system refuses, and the command goes on. The
+  // The command was stopped. If it wants the terminal, it gets it; else the shell has to see its
+  // job stopped, so we stop too. When the shell continues us, attend() passes the SIGCONT on. The
   // guard watches meanwhile.
-  void stop_like(Terminal& terminal) {
-    if (!terminal.was_lent()) return;
+  void stop_like(const Child& child, Terminal& terminal) {
+    if (!terminal.present()) return;
+    const bool wants_terminal = child.stopped_by() == SIGTTIN || child.stopped_by() == SIGTTOU;
+    if (wants_terminal && terminal.lend()) {
+      ::kill(-group_, SIGCONT);
+      return;
+    }
+    const bool lent = terminal.is_lent();
     terminal.take_back();
     sigset_t stop;
     sigemptyset(&stop);
     sigaddset(&stop, SIGTSTP);
     ::kill(0, SIGTSTP);
-    sigprocmask(SIG_UNBLOCK, &stop, nullptr);
+    sigprocmask(SIG_UNBLOCK, &stop, nullptr);  // Here we stop.
     sigprocmask(SIG_BLOCK, &stop, nullptr);
-    terminal.lend();
-    ::kill(-group_, SIGCONT);
+    if (lent || wants_terminal) terminal.lend();
+    // Where no shell could continue us, the system has not stopped us: ^Z means nothing there.
+    if (child.stopped_by() == SIGTSTP) ::kill(-group_, SIGCONT);
   }
 
   void renew() {
@@ -143,14 +153,14 @@ class Wrapped {
   // either way.
   void release() { lock_release(held_.client.get(), &held_.grant); }
 
-  // ^C went to the command alone; the shell that waits for our group must see it as well, and us
-  // die of it.
-  static void pass_interrupt_to_own_group() {
+  // A shell goes on with its script unless it sees that ^C has ended what it waits for. If ^C went
+  // to the command alone, `whom` is our whole group: 0.
+  static void die_of_interrupt(pid_t whom) {
     std::signal(SIGINT, SIG_DFL);
     sigset_t interrupt;
     sigemptyset(&interrupt);
     sigaddset(&interrupt, SIGINT);
-    ::kill(0, SIGINT);
+    ::kill(whom, SIGINT);
     sigprocmask(SIG_UNBLOCK, &interrupt, nullptr);
   }
 

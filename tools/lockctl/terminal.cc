@@ -13,13 +13,21 @@ Terminal::~Terminal() {
   if (fd_ >= 0) close(fd_);
 }
 
-void Terminal::lend() {
-  if (fd_ < 0 || tcgetpgrp(fd_) != own_group_) return;
-  was_lent_ = tcsetpgrp(fd_, group_) == 0 || was_lent_;
+bool Terminal::lend() {
+  if (is_ours()) tcsetpgrp(fd_, group_);
+  return is_lent();
 }
 
 void Terminal::take_back() {
-  if (fd_ >= 0 && tcgetpgrp(fd_) == group_) tcsetpgrp(fd_, own_group_);
+  if (is_lent()) tcsetpgrp(fd_, own_group_);
+}
+
+bool Terminal::is_ours() const {
+  return fd_ >= 0 && tcgetpgrp(fd_) == own_group_;
+}
+
+bool Terminal::is_lent() const {
+  return fd_ >= 0 && tcgetpgrp(fd_) == group_;
 }
 
 }  // namespace tools::lockctl

@@ -16,19 +16,20 @@ class Terminal {
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
 
-  // Gives the foreground to the command, if it is ours; does nothing in the background or without a
-  // terminal.
-  void lend();
+  // Gives the foreground to the command. False in the background, and without a terminal.
+  bool lend();
   void take_back();
 
-  // Whether the foreground was ever lent: keys like ^C then reached the command alone.
-  bool was_lent() const { return was_lent_; }
+  bool present() const { return fd_ >= 0; }
+
+  // Whether keys like ^C go to us, or to the command alone.
+  bool is_ours() const;
+  bool is_lent() const;
 
  private:
   int fd_;  // -1 without a terminal.
   pid_t group_;
   pid_t own_group_;
-  bool was_lent_ = false;
 };
 
 }  // namespace tools::lockctl
