@@ -35,6 +35,7 @@ void Replica::Impl::handle_event(Instant now, evs::Event&& event) {
     return;
   }
   now_ = now;
+  may_tell_ = false;
   if (auto* change = std::get_if<evs::ConfigurationChange>(&event)) {
     if (change->configuration.kind == evs::ConfigurationKind::transitional) {
       on_transitional(std::move(*change));
@@ -177,7 +178,7 @@ std::optional<RecordWrite> Replica::Impl::poll_record_write() {
 
 void Replica::Impl::stop(std::string reason) {
   stop_reason_ = std::move(reason);
-  told_.clear();
+  may_tell_ = false;
   control_.clear();
 }
 

@@ -108,8 +108,8 @@ class Replica {
 
   void handle_event(Instant now, evs::Event&& event);
 
-  // What the ring proves now: Node::evidence() if the node is Operational, null if not. Outcomes
-  // are told only from within this call, so that nothing is told out of an install step
+  // What the ring proves now: Node::evidence() if the node is Operational, null if not. Whether
+  // effects may be told is decided here, so that nothing is told out of an install step
   // [rules 6.3, 7.A6].
   void handle_evidence(Instant now, const evs::TokenEvidence* evidence);
 
@@ -132,9 +132,10 @@ class Replica {
 
   std::optional<RecordWrite> poll_record_write();
 
-  // What a local session's client may be told now, in the order of application. Tell it at once: it
-  // was allowed at the last handle_evidence(), whose lease must still be live at the send:
-  // lease_left(now).
+  // An effect for this daemon (`at` is its processor) that may be told now, in the order of
+  // application. It was allowed at the last handle_evidence(), before any further event; the lease
+  // must still be live at the send: lease_left(). What is not taken may be discarded by later
+  // events.
   std::optional<Effect> poll_effect();
 
   // When handle_timeout() is wanted, on the boot clock; none if nothing is awaited.

@@ -34,32 +34,30 @@ void Replica::Impl::handle_evidence(Instant now, const evs::TokenEvidence* evide
       }
     }
   }
-  tell(now);
-}
-
-// Rules 6.3 and 7.A6: the command was delivered in an active epoch, this node is Operational in its
-// ring, not in an install step, holds its table, and its lease is live now.
-void Replica::Impl::tell(Instant now) {
-  const bool live = lease_.left(now) > Duration::zero() || MUTANT("grant_on_lapsed_lease");
-  if (operational_ && serving() && live) {
-    while (std::optional<HeldEffects::Told> told = held_.take(active_->token_ceiling)) {
-      statistics_.held_told += told->late ? 1 : 0;
-      if (told->command != 0) {
-        own_.settle(told->command);
-      }
-      told_.push_back(std::move(told->effect));
-    }
+  may_tell_ = operational_ && serving() &&
+              (lease_.left(now) > Duration::zero() || MUTANT("grant_on_lapsed_lease"));
+  if (!may_tell_) {
+    held_.delay();
   }
-  held_.delay();
 }
 
+// Rules 6.3 and 7.A6: the command was delivered in an active epoch, and at the last evidence, with
+// no event since, this node was Operational in its ring, not in an install step, held its table,
+// and its lease was live.
 std::optional<Effect> Replica::Impl::poll_effect() {
-  if (told_.empty()) {
+  if (!may_tell_ && !(MUTANT("told_in_transitional") && in_transition_ && active_)) {
     return std::nullopt;
   }
-  Effect effect = std::move(told_.front());
-  told_.pop_front();
-  return effect;
+  std::optional<HeldEffects::Told> told = held_.take(active_->token_ceiling);
+  if (!told) {
+    held_.delay();
+    return std::nullopt;
+  }
+  statistics_.held_told += told->late ? 1 : 0;
+  if (told->command != 0) {
+    own_.settle(told->command);
+  }
+  return std::move(told->effect);
 }
 
 Duration Replica::Impl::lease_left(Instant now, SessionId session, Generation generation) const {

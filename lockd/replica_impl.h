@@ -147,7 +147,6 @@ class Replica::Impl {
   Duration orphan_wait() const;
   Duration stagger() const;
 
-  void tell(Instant now);
   void send(RingMessage::Body body);
   void send_command(Command::Body body);
   void stop(std::string reason);
@@ -195,7 +194,7 @@ class Replica::Impl {
   std::deque<base::Buffer> control_;
   OwnCommands own_;
   HeldEffects held_;
-  std::deque<Effect> told_;
+  bool may_tell_ = false;  // Decided at each evidence, until the next event.
 };
 
 }  // namespace lockd

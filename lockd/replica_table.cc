@@ -41,9 +41,6 @@ void Replica::Impl::take_effects(Instant now, Effects&& effects, std::uint64_t c
       continue;
     }
     to_tell = true;
-    if (MUTANT("told_in_transitional") && in_transition_) {
-      told_.push_back(effect);
-    }
     held_.add(std::move(effect), command, table_->state.next_token());
   }
   if (in_transition_) {

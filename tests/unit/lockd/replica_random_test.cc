@@ -84,7 +84,7 @@ class History {
  private:
   void draw(ReplicaConfig& c) {
     c.clock_drift_ppm = 100'000;
-    c.lease = 400ms;
+    c.lease = random_.chance(1, 2) ? 400ms : 1500ms;
     c.lease_margin = 5ms;
     c.persist_timeout = 100ms;
     c.digest_interval = random_.between(1, 6);
