@@ -369,6 +369,13 @@ class History {
       return;
     }
     refresh(client);
+    if (random_.chance(1, 60)) {
+      // The daemon hangs up; the client does not know, and relies on its locks to the end.
+      submit(client, Detached{*client.session, client.generation});
+      client.attached = false;
+      client.resuming = true;
+      return;
+    }
     if (random_.chance(1, 3)) {
       return;
     }
