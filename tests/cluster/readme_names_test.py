@@ -21,8 +21,8 @@ def complaints(document):
             yield f"{where}: there is no {path}"
         elif function:
             with open(full, encoding="utf-8") as file:
-                if not re.search(rf"\b{function}\(", file.read()):
-                    yield f"{where}: there is no {function}() in {path}"
+                if not re.search(rf"\b{function}\([^;{{}}]*\)[^;{{}}]*\{{", file.read()):
+                    yield f"{where}: {function}() is not defined in {path}"
     if not NAME.search(text):
         yield f"{document}: names nothing, so nothing was checked"
 
