@@ -161,6 +161,7 @@ std::optional<base::Buffer> Replica::Impl::poll_multicast(std::size_t room) {
     return std::nullopt;
   }
   if (std::optional<base::Buffer> message = own_.next(regular_.id, !follows(), room)) {
+    statistics_.resent = own_.sent_again();
     return message;
   }
   constexpr std::size_t kChunkOverhead = 128;
