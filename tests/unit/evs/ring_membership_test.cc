@@ -214,25 +214,6 @@ TEST_CASE("messages multicast while a ring forms are delivered in a later one") 
         std::vector<Number>{1, 2});
 }
 
-TEST_CASE("what a dead sender's ring lacks at one member comes from another") {
-  TestRing ring(3);
-  form(ring);
-  ring.fate = [&](Number from, Number to, const Message& message) {
-    if (from != 3) return Fate::deliver;
-    if (std::holds_alternative<TokenMessage>(message)) return Fate::drop;
-    return std::holds_alternative<PacketMessage>(message) && to == 1 ? Fate::drop : Fate::deliver;
-  };
-  REQUIRE(ring.multicast(3, Service::agreed, "last words"));
-  REQUIRE(ring.run_until([&] { return ring.delivered(2, "last words"); }));
-  REQUIRE_FALSE(ring.delivered(1, "last words"));
-  ring.kill(3);
-  REQUIRE(ring.run_until([&] { return ring.formed({1, 2}); }));
-  CHECK(ring.delivered(1, "last words"));
-  // Both delivered it before the same change, or both after it.
-  CHECK(ring.change_of(1, "last words")->configuration ==
-        ring.change_of(2, "last words")->configuration);
-}
-
 TEST_CASE("random cuts, deaths and restarts end in one ring, with one order and one history") {
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
     CAPTURE(seed);
