@@ -139,7 +139,7 @@ class Demonstration:
         holders, waiters = queue(self.folder, 1)
         done = shared_number(self.folder)
         bar = "#" * (30 * done // self.expected)
-        held = f"held on node {holders[0]}" if holders else "free"
+        held = "free" if not holders else f"held on node {holders[0]}" if holders[0] else "held back"
         queued = ", ".join(map(str, waiters)) or "nobody"
         self.story.tell(f"[{bar:30}] {done:4} of {self.expected}; the lock is {held}, waiting on nodes: {queued}")
 

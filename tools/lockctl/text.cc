@@ -44,6 +44,9 @@ std::string hexadecimal(std::uint64_t value) {
   return out;
 }
 
+// A table that was lost with its last holder is held back as a whole for a while.
+const char* const kNobody = "nobody; the leases from before have to run out first";
+
 const char* const kStale = "This daemon has no quorum: what it knew last.\n";
 
 }  // namespace
@@ -75,7 +78,8 @@ std::string text_of(const Showing& showing) {
   for (const ShownLock& lock : showing.locks) {
     rows.push_back({lock.granted ? "holds" : "waits " + std::to_string(++position), lock.mode,
                     number(lock.token), node_text(lock.node, lock.orphaned), number(lock.pid),
-                    lock.pid == 0 ? "-" : std::to_string(lock.uid), printable(lock.command)});
+                    lock.pid == 0 ? "-" : std::to_string(lock.uid),
+                    lock.granted && lock.session == 0 ? kNobody : printable(lock.command)});
   }
   return notice + table(rows);
 }

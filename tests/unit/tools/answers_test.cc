@@ -65,6 +65,15 @@ TEST_CASE("a lock is shown with its holders and its queue in order") {
   CHECK(shown["waiters"][1]["mode"] == "PR");
 }
 
+TEST_CASE("a lock that is held back for the leases from before is said to be nobody's") {
+  Showing showing;
+  showing.name = "jobs";
+  showing.locks.resize(1);
+  showing.locks[0] = {true, "EX", 0, 0, 0, 0, 0, false, ""};
+  CHECK(text_of(showing).find("nobody; the leases from before have to run out first") !=
+        std::string::npos);
+}
+
 TEST_CASE("the status says in its first line whether locks are granted here") {
   Status status;
   status.cluster = "demo";
