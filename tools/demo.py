@@ -9,6 +9,7 @@ increment was lost, no two programs ever believed to hold the lock at once, and 
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -211,6 +212,7 @@ class Demonstration:
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # So that nothing is left running.
     folder = tempfile.mkdtemp(prefix="ringlock-demo.")
     demonstration = Demonstration(folder)
     right = False
