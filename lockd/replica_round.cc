@@ -147,7 +147,7 @@ void Replica::Impl::on(Instant now, const Processor&, Activate&& m) {
 
 void Replica::Impl::begin_epoch(Instant now, const Activate& activate) {
   const Choice& choice = *round_->choice();
-  active_.emplace();
+  active_ = Active();
   active_->epoch = choice.attempt;
   active_->voters = activate.voters;
   active_->holders.insert(choice.holders.begin(), choice.holders.end());

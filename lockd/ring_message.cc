@@ -237,9 +237,8 @@ void write_body(ByteWriter& out, base::Buffer&, const Want& m) {
 Want read_want(ByteReader& in) {
   Want m;
   if (read_flag(in)) {
-    m.rest.emplace();
-    m.rest->id = read_id(in);
-    m.rest->offset = in.u64();
+    const SnapshotId id = read_id(in);
+    m.rest = Want::Rest{id, in.u64()};
   }
   return m;
 }

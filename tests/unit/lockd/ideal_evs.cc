@@ -232,24 +232,22 @@ void World::write(std::uint32_t node) {
   attend(host);
 }
 
-void World::rotate() {
-  std::set<IdealRing*> rings;
-  for (auto& [id, host] : hosts_) {
-    if (host.up && host.operational) {
-      rings.insert(host.ring.get());
-    }
+// A ring in which a member does not run has no token going around.
+bool World::token_passes(const Host& host) const {
+  if (!host.up || !host.operational) {
+    return false;
   }
+  const std::vector<Processor>& members = host.ring->configuration.members;
+  return std::all_of(members.begin(), members.end(), [&](const Processor& member) {
+    const Host& other = hosts_.at(member.node);
+    return other.up && !other.frozen && other.self == member && other.operational &&
+           other.ring == host.ring;
+  });
+}
+
+void World::rotate() {
   for (auto& [id, host] : hosts_) {
-    // A ring in which a member does not run has no token going around.
-    const bool stands =
-        host.up && host.operational &&
-        std::all_of(host.ring->configuration.members.begin(),
-                    host.ring->configuration.members.end(), [&](const Processor& member) {
-                      const Host& other = hosts_.at(member.node);
-                      return other.up && !other.frozen && other.self == member &&
-                             other.operational && other.ring == host.ring;
-                    });
-    if (!stands) {
+    if (!token_passes(host)) {
       continue;
     }
     host.evidence.last_receipt = now(host);

@@ -10,7 +10,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -129,6 +128,7 @@ class World {
   void begin(Host& host, std::shared_ptr<IdealRing> ring, const std::vector<Processor>& group);
   void hand_over(Host& host, std::size_t index, const RingId& ring);
   bool say(Host& host);
+  bool token_passes(const Host& host) const;
 
   std::map<NodeId, Host> hosts_;
   Duration true_time_ = std::chrono::seconds(1000);
