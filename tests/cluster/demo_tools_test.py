@@ -73,7 +73,7 @@ def a_daemon_that_does_not_start():
     """tools/cluster up says what the daemon said, and leaves nothing running."""
     with tempfile.TemporaryDirectory(prefix="ringlock-") as folder:
         broken = os.path.join(folder, "build")
-        for path, script in (("lockd/lockd", '[ "$1" = init ] || { echo "no luck" >&2; exit 1; }'), ("tools/lockctl", "exit 0")):
+        for path, script in (("lockd/lockd", '[ "$1" = init ] || { echo "no luck" >&2; exit 1; }'), ("tools/lockctl", '[ "$1" = keygen ] || exit 69')):
             os.makedirs(os.path.dirname(os.path.join(broken, path)))
             with open(os.path.join(broken, path), "w", encoding="ascii") as file:
                 file.write("#!/bin/sh\n" + script + "\n")
