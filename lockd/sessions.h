@@ -186,14 +186,16 @@ class Sessions {
   void tell_state(Instant now, ConnectionId id);
   void tell_states(Instant now);
 
-  // Slots: session_outcomes.cc.
+  // Slots: session_slots.cc.
   void review_slot(Instant now, SessionSlot& slot);
   void detach_ghosts(Instant now);
   void order_resume(Instant now, SessionSlot& slot);
   void order_close(Instant now, SessionSlot& slot);
   void submit_request(Instant now, const SessionSlot& slot, RequestId request, Command::Body body);
   void abandon(Instant now, SessionSlot& slot);
-  void lose(Instant now, SessionId session, std::string_view why);
+  void lose_ended(Instant now, SessionId session);
+  void lose(Instant now, SessionId session, std::string_view why,
+            liblock::protocol::LostReason reason = liblock::protocol::LostReason::expired);
   void release(SessionId session);
   void sweep(Instant now);
   bool shown_attached(const SessionSlot& slot) const;
