@@ -46,6 +46,8 @@ void Member::on_commit(Instant now, base::NodeId from, CommitMessage commit, Com
   // The second pass reaches me `members` hops after the first, which I passed on with one hop more.
   if (commit.hop != state.sent.hop - 1 + members) return;
   const std::size_t index = commit.hop % members;
+  // Nobody but me speaks for me: what I froze must have come back as it was.
+  if (commit.entries[index] != state.sent.entries[index]) return;
   if (from != commit.members[(index + members - 1) % members].node) return;
   for (const CommitEntry& entry : commit.entries) {
     if (!entry.filled) return;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "evs/frame.h"
+
 namespace evs {
 
 base::Result<void, std::string> Config::validate() const {
@@ -40,7 +42,7 @@ base::Result<void, std::string> Config::validate() const {
   if (outstanding_max < rotation_window || outstanding_max > 65536) {
     return wrong("outstanding_max: must be from rotation_window to 65536");
   }
-  if (send_queue_bytes_max < kMessageBytesMax) {
+  if (send_queue_bytes_max < kMessageBytesMax + kFrameHeaderBytes) {
     return wrong("send_queue_bytes_max: must hold one message of 1 MiB");
   }
   return {};

@@ -35,8 +35,8 @@ struct Config {
   // 30 % loss a hop fails once in 10^9.
   Duration token_retransmit = std::chrono::milliseconds(16);
 
-  // An idle ring costs one rotation per hold. At most a third of the token timeout; lockd lowers it
-  // to an eighth of the lease.
+  // An idle ring costs a rotation, and a few copies of the token, per hold. At most a third of the
+  // token timeout; lockd lowers it to an eighth of the lease.
   Duration token_hold_max = std::chrono::milliseconds(100);
 
   // Pause between repeated Joins while a membership is being agreed.

@@ -87,6 +87,8 @@ struct CommitEntry {
   Sequence stable = 0;        // All members of the old ring are known to hold this much.
   MemberMask obligation = 0;  // Over the members of the old ring (rule 13).
   bool filled = false;
+
+  friend bool operator==(const CommitEntry&, const CommitEntry&) = default;
 };
 
 // Passes twice over the members of the ring to be: once to collect, once to tell.

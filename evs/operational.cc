@@ -118,6 +118,11 @@ void Member::number_waiting(TokenMessage& token, std::uint32_t& allowance) {
 
 void Member::on_packet(Instant, PacketMessage packet, Operational& state) {
   if (packet.ring != ring_->id || packet.sender >= ring_->size()) return;
+  // While the token rests here nobody can have numbered a packet beyond it.
+  if (state.held && packet.sequence > state.held->sequence) {
+    ++statistics_.datagrams_malformed;
+    return;
+  }
   const auto inserted = ring_->store.insert(
       packet.sequence,
       Packet{packet.sender, packet.safe, packet.exchange, std::move(packet.payload)});

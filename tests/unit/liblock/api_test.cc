@@ -192,7 +192,7 @@ TEST_CASE(
 
 TEST_CASE("a daemon that falls silent: held until the deadline, lost once, and lost for good") {
   FakeDaemon daemon;
-  daemon.lease_ns = 300'000'000;
+  daemon.lease_ns = 2'000'000'000;
   const Client client = connected(daemon, 50);
   Losses losses;
   CHECK(lock_on_lost(client.get(), note_loss, &losses) == 0);
