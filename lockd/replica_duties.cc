@@ -163,9 +163,7 @@ void Replica::Impl::end_cold(Instant now) {
   if (!cold || !cold_wait_ || cold_wait_->ring != *cold || active_->cold_end_sent) {
     return;
   }
-  const Instant since = MUTANT("cold_end_from_own_start")
-                            ? stamps_.install(*first_ring_).value_or(now)
-                            : cold_wait_->since;
+  const Instant since = MUTANT("cold_end_from_own_start") ? Instant{} : cold_wait_->since;
   if (base::elapsed_at_least(since, now) >= config_.wait_for(cold_wait_->lease) + stagger()) {
     active_->cold_end_sent = true;
     send_command(ColdEnd{*cold});

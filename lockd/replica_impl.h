@@ -164,7 +164,6 @@ class Replica::Impl {
   evs::Configuration regular_;
   bool in_transition_ = true;
   bool operational_ = false;
-  std::optional<RingId> first_ring_;
   RingStamps stamps_;
 
   RecordKeeper keeper_;

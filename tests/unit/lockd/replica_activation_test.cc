@@ -161,6 +161,15 @@ TEST_CASE("a write that failed leaves no PERSISTED behind") {
   world.attend(world[1]);
   world.run(3s);
   CHECK(phase(world, 2) == ReplicaPhase::activating);
+
+  // The next one goes into the same slot: the other holds what is durable for certain.
+  world.install({1, 2, 3});
+  world.settle();
+  REQUIRE(world[1].writing.has_value());
+  CHECK(slot_of(world[1].writing->record.generation) != slot_of(world[1].disk->generation));
+  world[1].disk_stuck = false;
+  world.run(1s);
+  CHECK(phase(world, 2) == ReplicaPhase::active);
 }
 
 TEST_CASE(
