@@ -10,6 +10,7 @@ namespace {
 
 std::string active_name;
 
+// Found by a judge within 2,000 seeds.
 constexpr Mutant kMutants[] = {
     {"safe_when_received_here", "rule 4: safe delivery without waiting for anybody"},
     {"safe_without_predecessor", "rule 3: stable without the predecessor's entry"},
@@ -21,45 +22,58 @@ constexpr Mutant kMutants[] = {
     {"nothing_beyond_gap", "rule 14(c'): nothing is delivered beyond the gap"},
     {"stable_not_exchanged", "rule 8: the highest known-stable is not exchanged"},
     {"safe_above_stable_in_regular", "rule 14(a): does not stop at a safe packet above H"},
-    {"obligation_dropped", "rule 13: the obligation set is dropped at the second recovery"},
-    {"obligation_not_united", "rule 9: obligation sets are not united over the transitional set"},
     {"recovered_too_early", "rule 12: recovered without having received up to the token's number"},
     {"recovered_without_done", "rule 12: recovered without waiting for all done bits"},
-    {"installs_one_visit_late", "rule 6: installs a visit after all bits were seen"},
     {"install_on_transitional_bits", "rule 6: installs on the bits of its transitional set alone"},
-    {"old_data_during_recovery", "rule 11: takes data of the old ring during recovery"},
     {"seal_replay_window_before_authentication", "a forged counter moves the replay window"},
     {"seal_no_replay_window", "a datagram can be replayed"},
     {"seal_nonce_reset_at_subkey", "a nonce is used twice under a key"},
     {"seal_tag_ignored", "a forged datagram is accepted"},
-    {"release_stamped_at_retransmission",
-     "rule 6.1: the release of a token is stamped when it is sent again"},
     {"renewal_before_activate", "rule 6.4: leases are renewed before ACTIVATE is delivered"},
     {"grant_on_lapsed_lease", "rule 6.3: a grant is told although the lease is over"},
     {"reply_told_without_live_lease", "rule 6.3: sessions tell replies without a live lease"},
+    {"marks_at_transitional", "rule 6.14: departures are marked at the transitional configuration"},
+    {"slot_extended_for_lost_session",
+     "rule 6.7: a slot is extended although its session may be lost"},
+    {"ready_skipped", "rule 7.B4: a newcomer counts as a holder before READY"},
+    {"label_is_highest_activate", "rule 7.B1: a table claims the highest ACTIVATE delivered"},
+    {"unequal_chains_both_hold", "rule 6.13: tables of unequal chains both stay"},
+    {"activate_before_majority_wrote", "rule 6.17: ACTIVATE before a majority has written"},
+    {"token_base_from_donor_only", "rule 7.C: the token base is the donor's counter alone"},
+    {"state_departure_frees_at_once", "4.6: a departure frees what was held"},
+    {"dlm_grant_incompatible", "ME: PR is granted beside PW"},
+    {"dlm_overtakes_waiter", "FIFO: a request overtakes a waiter that it is compatible with"},
+    {"dlm_token_repeats", "TM: a grant from the queue repeats the last token"},
+    {"dlm_state_diverges", "E11: a replica's table depends on something of its own"},
+    {"client_deadline_from_receipt", "4.4: the client counts its deadline from the receipt"},
+    {"client_grant_without_recheck", "4.4: a grant is believed without looking at the deadline"},
+    {"client_lost_forgotten", "rule 6.7: a lost grant is held again"},
+};
+
+// Not found by 2,000 random seeds, or not yet tried that long: their rules are tested by the unit
+// tests alone.
+constexpr Mutant kRareMutants[] = {
+    {"obligation_dropped", "rule 13: the obligation set is dropped at the second recovery"},
+    {"obligation_not_united", "rule 9: obligation sets are not united over the transitional set"},
+    {"installs_one_visit_late", "rule 6: installs a visit after all bits were seen"},
+    {"old_data_during_recovery", "rule 11: takes data of the old ring during recovery"},
+    {"release_stamped_at_retransmission",
+     "rule 6.1: the release of a token is stamped when it is sent again"},
     {"told_in_transitional", "rule 7.A6: outcomes of a transitional configuration are told"},
     {"held_replies_after_load", "rule 6.12: held replies survive the loading of a snapshot"},
-    {"marks_at_transitional", "rule 6.14: departures are marked at the transitional configuration"},
     {"c_p_not_frozen", "rule 6.4: the waiter's stamp moves on with later rings"},
     {"wait_ten_percent_short", "the inequality: W is ten percent short"},
     {"leave_frees_at_once", "rule 7.A5: what a leaving daemon's clients hold is freed at once"},
     {"hangup_by_daemon_frees_at_once",
      "rule 7.A5: a daemon that hangs up on a client frees what it holds"},
-    {"slot_extended_for_lost_session",
-     "rule 6.7: a slot is extended although its session may be lost"},
     {"cold_end_from_own_start", "rule 7.A1: the cold wait counts from the sender's own start"},
-    {"ready_skipped", "rule 7.B4: a newcomer counts as a holder before READY"},
     {"staging_kept_across_chains", "rule 7.B5: a staging survives though its chain was not chosen"},
-    {"label_is_highest_activate", "rule 7.B1: a table claims the highest ACTIVATE delivered"},
     {"any_old_table_donates", "rule 7.B2: an older table than the last epoch's is the donor"},
-    {"unequal_chains_both_hold", "rule 6.13: tables of unequal chains both stay"},
     {"epoch_by_number_only", "rule 6.11: an epoch is its number alone"},
     {"restarted_member_refutes", "rule 6.11: a member that restarted refutes an attempt"},
     {"unrefuted_attempt_ignored", "rule 8.C1: an attempt that may have been active is forgotten"},
     {"persisted_before_written", "rule 7.C: PERSISTED is said before the record is durable"},
-    {"activate_before_majority_wrote", "rule 6.17: ACTIVATE before a majority has written"},
     {"amnesiac_votes", "4.9: a node without a record votes"},
-    {"token_base_from_donor_only", "rule 7.C: the token base is the donor's counter alone"},
     {"state_retry_executed_again", "rule 6.22: a repeated request is executed again"},
     {"state_acknowledged_executed",
      "rule 6.22: a request at or below the acknowledged mark is executed"},
@@ -67,20 +81,12 @@ constexpr Mutant kMutants[] = {
     {"state_open_revives", "rule 8: OPEN brings an ended session back"},
     {"state_mark_by_ring_alone", "rule 8.C3: EXPIRE compares the ring of the mark alone"},
     {"state_expire_frees_without_mark", "rule 6.6: EXPIRE hits whatever its mark"},
-    {"state_departure_frees_at_once", "4.6: a departure frees what was held"},
     {"state_detached_frees_at_once", "rule 7.A5: DETACHED frees what was held"},
     {"state_resume_keeps_generation", "rule 6.20: RESUME does not raise the generation"},
     {"state_resume_without_proof", "rule 6.20: another process resumes a session"},
     {"state_purge_forgets_waiter", "rule 7.B8: a dead session is granted what it waited for"},
     {"state_cold_flag_not_replicated", "rule 6.15: a ring change ends the cold wait"},
-    {"dlm_grant_incompatible", "ME: PR is granted beside PW"},
-    {"dlm_overtakes_waiter", "FIFO: a request overtakes a waiter that it is compatible with"},
-    {"dlm_token_repeats", "TM: a grant from the queue repeats the last token"},
     {"dlm_release_ignores_token", "a release frees whatever its token"},
-    {"dlm_state_diverges", "E11: a replica's table depends on something of its own"},
-    {"client_deadline_from_receipt", "4.4: the client counts its deadline from the receipt"},
-    {"client_grant_without_recheck", "4.4: a grant is believed without looking at the deadline"},
-    {"client_lost_forgotten", "rule 6.7: a lost grant is held again"},
     {"client_resends_with_new_request_id", "rule 6.22: a retry takes a new request id"},
 };
 
@@ -88,6 +94,10 @@ constexpr Mutant kMutants[] = {
 
 std::span<const Mutant> mutants() {
   return kMutants;
+}
+
+std::span<const Mutant> rare_mutants() {
+  return kRareMutants;
 }
 
 void activate_mutant(std::string_view name) {

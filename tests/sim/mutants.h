@@ -11,9 +11,13 @@ struct Mutant {
   std::string_view breaks;
 };
 
+// Each is found by a judge within 2,000 seeds.
 std::span<const Mutant> mutants();
 
-// To be called before anything else runs; the name must be one of mutants().
+// Those that random runs find too rarely to be asked for.
+std::span<const Mutant> rare_mutants();
+
+// To be called before anything else runs; the name must be one of either list.
 void activate_mutant(std::string_view name);
 
 }  // namespace sim
