@@ -1,5 +1,5 @@
-// Bytes, and the checked little-endian reader and writer that every codec of the project is written with.
-// The reader never reads past its end: it fails once and for all, and finish() says so.
+// Bytes, and the checked little-endian reader and writer that every codec of the project is written
+// with. The reader never reads past its end: it fails once and for all, and finish() says so.
 #pragma once
 
 #include <cstddef>
@@ -46,8 +46,8 @@ class ByteWriter {
   Buffer& out_;
 };
 
-// Reads from bytes that it borrows. After a read that did not fit every later read answers zero or empty, and
-// finish() answers false; so a decoder reads straight on and asks once.
+// Reads from bytes that it borrows. After a read that did not fit every later read answers zero or
+// empty, and finish() answers false; so a decoder reads straight on and asks once.
 class ByteReader {
  public:
   explicit ByteReader(Bytes in) : in_(in) {}

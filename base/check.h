@@ -1,5 +1,5 @@
-// CHECK stops the process when our own reasoning turns out wrong, in every build. It is never for bytes
-// from outside or for a caller's mistake: those have errors of their own.
+// CHECK stops the process when our own reasoning turns out wrong, in every build. It is never for
+// bytes from outside or for a caller's mistake: those have errors of their own.
 #pragma once
 
 namespace base {

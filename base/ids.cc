@@ -15,7 +15,9 @@ std::string short_hex(std::uint64_t random) {
 
 }  // namespace
 
-std::string to_string(NodeId node) { return std::to_string(value(node)); }
+std::string to_string(NodeId node) {
+  return std::to_string(value(node));
+}
 
 std::string to_string(const Processor& processor) {
   return to_string(processor.node) + ":" + short_hex(value(processor.incarnation));

@@ -1,5 +1,5 @@
-// Names of things that more than one layer speaks of. Each is a type of its own, so that a node can not be
-// passed where a session is meant.
+// Names of things that more than one layer speaks of. Each is a type of its own, so that a node can
+// not be passed where a session is meant.
 #pragma once
 
 #include <compare>
@@ -23,8 +23,9 @@ struct Processor {
   friend auto operator<=>(const Processor&, const Processor&) = default;
 };
 
-// A configuration's name, unique for ever: the sequence grows at each processor while it lives, the nonce is
-// random, so nothing has to be kept on disk. Regular and transitional configurations have different ids.
+// A configuration's name, unique for ever: the sequence grows at each processor while it lives, the
+// nonce is random, so nothing has to be kept on disk. Regular and transitional configurations have
+// different ids.
 struct RingId {
   std::uint64_t sequence = 0;
   NodeId representative{};
@@ -33,8 +34,8 @@ struct RingId {
   friend auto operator<=>(const RingId&, const RingId&) = default;
 };
 
-// A client's identity, which outlives its connection. Drawn from the same growing counter as fencing tokens,
-// so an id is never used twice.
+// A client's identity, which outlives its connection. Drawn from the same growing counter as
+// fencing tokens, so an id is never used twice.
 enum class SessionId : std::uint64_t {};
 
 // Number of a request within its session: 1, 2, 3, ...

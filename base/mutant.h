@@ -1,6 +1,6 @@
-// Planted bugs, for judging the checkers. MUTANT("name") is false in everything that ships; in the `mutable`
-// variant of a library, which only the simulator links, it is true while the simulator runs that mutant.
-// tests/sim/mutants.cc lists them.
+// Planted bugs, for judging the checkers. MUTANT("name") is false in everything that ships; in the
+// `mutable` variant of a library, which only the simulator links, it is true while the simulator
+// runs that mutant. tests/sim/mutants.cc lists them.
 #pragma once
 
 #ifdef RINGLOCK_MUTABLE
@@ -8,10 +8,10 @@ namespace base {
 // Defined by the simulator. The answer is fixed before the first use.
 bool mutant_active(const char* name);
 }  // namespace base
-#define MUTANT(name)                                          \
-  ([] {                                                       \
-    static const bool active = ::base::mutant_active(name);   \
-    return active;                                            \
+#define MUTANT(name)                                        \
+  ([] {                                                     \
+    static const bool active = ::base::mutant_active(name); \
+    return active;                                          \
   }())
 #else
 #define MUTANT(name) false

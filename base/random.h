@@ -1,5 +1,5 @@
-// A seeded generator with ranges of its own, so that a seed means the same run with every compiler and
-// library. Not for secrets: those come from the operating system, in the drivers.
+// A seeded generator with ranges of its own, so that a seed means the same run with every compiler
+// and library. Not for secrets: those come from the operating system, in the drivers.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,9 @@ class Random {
   std::uint64_t below(std::uint64_t bound);
 
   // Uniform in [low, high], both included.
-  std::uint64_t between(std::uint64_t low, std::uint64_t high) { return low + below(high - low + 1); }
+  std::uint64_t between(std::uint64_t low, std::uint64_t high) {
+    return low + below(high - low + 1);
+  }
   Duration between(Duration low, Duration high);
 
   // True `numerator` times in `denominator`.

@@ -7,6 +7,8 @@
 
 namespace lockd {
 
+constexpr std::uint64_t kAnyToken = std::uint64_t{1} << 63;
+
 // ---- Lease and telling
 
 void Replica::Impl::handle_evidence(Instant now, const evs::TokenEvidence* evidence) {
@@ -45,10 +47,11 @@ void Replica::Impl::handle_evidence(Instant now, const evs::TokenEvidence* evide
 // no event since, this node was Operational in its ring, not in an install step, held its table,
 // and its lease was live.
 std::optional<Effect> Replica::Impl::poll_effect() {
-  if (!may_tell_ && !(MUTANT("told_in_transitional") && in_transition_ && active_)) {
+  const bool leaks = MUTANT("told_in_transitional");
+  if (!may_tell_ && !leaks) {
     return std::nullopt;
   }
-  std::optional<HeldEffects::Told> told = held_.take(active_->token_ceiling);
+  std::optional<HeldEffects::Told> told = held_.take(leaks ? kAnyToken : active_->token_ceiling);
   if (!told) {
     held_.delay();
     return std::nullopt;
