@@ -200,7 +200,9 @@ class LockChecker::Impl {
     RingId configuration;
     const Epoch* epoch = nullptr;  // The last one whose ACTIVATE was delivered here.
     bool active = false;           // In a regular configuration, after its ACTIVATE.
-    std::vector<Pending> pending;
+
+    // By epoch, and so by table: one that was not chosen stays as it is until another is loaded.
+    std::map<const Epoch*, std::vector<Pending>> pending;
   };
 
   void report(std::string property, std::string explanation) {
@@ -404,7 +406,14 @@ void LockChecker::Impl::activated(TrueTime at, const Processor& by, Configuratio
     }
     if (!activation.cold) {
       if (!contains(activation.members, activation.donor)) wrong("has a donor that is no member");
-      epoch.inherited = replicas_[activation.donor].pending;
+      const auto& tables = replicas_[activation.donor].pending;
+      const auto of = epochs_.find(activation.donor_epoch);
+      const auto table = of == epochs_.end() ? tables.end() : tables.find(&of->second);
+      if (table == tables.end()) {
+        wrong("has a donor without a table of epoch " + std::to_string(activation.donor_epoch));
+      } else {
+        epoch.inherited = table->second;
+      }
     }
   } else if (epoch.activation.ring != activation.ring) {
     return wrong("is active in two configurations");
@@ -421,11 +430,10 @@ void LockChecker::Impl::activated(TrueTime at, const Processor& by, Configuratio
     epoch.known_active = true;
     begin_epoch(at, epoch);
   }
-  if (epoch.in_order) {
-    replica.pending.clear();
-  } else {
-    replica.pending = epoch.inherited;
-    replica.pending.push_back({nullptr, &epoch});
+  std::vector<Pending>& pending = replica.pending[&epoch];
+  if (!epoch.in_order) {
+    pending = epoch.inherited;
+    pending.push_back({nullptr, &epoch});
   }
 }
 
@@ -510,7 +518,7 @@ void LockChecker::Impl::applied(const Applied& applied) {
     const auto [same, is_first] =
         transitional_.try_emplace({applied.configuration, applied.place}, outcome);
     if (!is_first) compare(applied, same->second);
-    replica.pending.push_back({std::make_shared<const Applied>(applied), nullptr});
+    replica.pending[&epoch].push_back({std::make_shared<const Applied>(applied), nullptr});
   } else if (in_order != order_.end()) {
     compare(applied, in_order->second);
   } else if (applied.place.epoch == frontier_.epoch && applied.place > frontier_) {

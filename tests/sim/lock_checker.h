@@ -72,9 +72,10 @@ struct Activation {
   std::vector<base::Processor> members;
   std::vector<base::NodeId> voters;  // Those whose records were written.
 
-  // The table begins empty, or is the one of `donor`.
+  // The table begins empty, or is the one that `donor` has of an epoch before.
   bool cold = false;
   base::Processor donor;
+  std::uint64_t donor_epoch = 0;
 
   friend bool operator==(const Activation&, const Activation&) = default;
 };

@@ -191,7 +191,7 @@ Tell applies(std::int64_t at, const Processor& by, Applied applied) {
 }
 
 const Activation kEpoch1{1, kR1, {kP1, kP2, kP3}, {NodeId{1}, NodeId{2}, NodeId{3}}, true, {}};
-const Activation kEpoch2{2, kR2, {kP1, kP3}, {NodeId{1}, NodeId{3}}, false, kP1};
+const Activation kEpoch2{2, kR2, {kP1, kP3}, {NodeId{1}, NodeId{3}}, false, kP1, 1};
 const Activation kEpoch3{3, kR3, {kQ1, kQ2}, {NodeId{1}, NodeId{2}}, true, {}};
 
 // A holds k, B follows it, node 2 with B is cut off and B expired, C follows B; then nodes 1 and 2
@@ -508,7 +508,8 @@ TEST_CASE("E10: a donor that is no member is seen") {
 TEST_CASE("E10: a later epoch that shares no processor and is not cold is seen") {
   Activation warm = kEpoch3;
   warm.cold = false;
-  warm.donor = kQ1;
+  warm.donor = kP3;
+  warm.donor_epoch = 2;
   CHECK(only(good_history()
                  .with("activate 3", activates(kQ1, warm))
                  .without("grant D")
@@ -520,7 +521,7 @@ TEST_CASE("E10: a later epoch that shares no processor and is not cold is seen")
 
 TEST_CASE("E10: an active epoch that a later one does not build upon is seen") {
   // Epoch 2 is active at 3 only after 1 built epoch 3 with the table of epoch 1.
-  Activation from_old{3, kR3, {kP1, kP2}, {NodeId{1}, NodeId{2}}, false, kP2};
+  Activation from_old{3, kR3, {kP1, kP2}, {NodeId{1}, NodeId{2}}, false, kP2, 1};
   History h;
   for (const Processor& p : {kP1, kP2, kP3}) {
     h.add("install", installs(p, ConfigurationKind::regular, kR1));
@@ -534,7 +535,7 @@ TEST_CASE("E10: an active epoch that a later one does not build upon is seen") {
 
 TEST_CASE(
     "an epoch that was active in transitional configurations only may be built upon, or not") {
-  Activation next{3, kR3, {kP1, kP2, kP3}, {NodeId{1}, NodeId{3}}, false, kP1};
+  Activation next{3, kR3, {kP1, kP2, kP3}, {NodeId{1}, NodeId{3}}, false, kP1, 2};
   History h;
   for (const Processor& p : {kP1, kP2, kP3}) h.add("activate 1", activates(p, kEpoch1));
   h.add("attempt 2", activates(kP1, kEpoch2, ConfigurationKind::transitional));
@@ -551,11 +552,35 @@ TEST_CASE(
   CHECK(built.violations().empty());
 
   next.donor = kP3;
+  next.donor_epoch = 1;
   History refuted = h;
   refuted.add("activate 3", activates(kP1, next));
   CHECK(refuted.violations().empty());
   refuted.add("A ok", ok(50, lock(kA, 1), 1));
   CHECK(only(refuted, "NPG"));
+}
+
+TEST_CASE("what an attempt would have inherited is not in a table that was not chosen for it") {
+  // 1 and 3 delivered more than 2 did, and it is their table that epoch 2 would have had. All that
+  // comes of it is that 2 delivers the ACTIVATE, alone, and goes on with the table it has.
+  const Activation attempt{2, kR2, {kP1, kP2, kP3}, {NodeId{1}, NodeId{2}}, false, kP1, 1};
+  const Activation next{3, kR3, {kP2, kQ1}, {NodeId{1}, NodeId{2}}, false, kP2, 1};
+  History h;
+  for (const Processor& p : {kP1, kP2, kP3}) h.add("activate 1", activates(p, kEpoch1));
+  const std::vector<OrderedEffect> grant = {granted(lock(kA, 1), "k", Mode::ex, 1)};
+  for (const Processor& p : {kP1, kP3}) {
+    h.add("apply", applies(20, p, in_t1(command(kP1, 1, 2, grant))));
+  }
+  h.add("attempt 2", activates(kP2, attempt, ConfigurationKind::transitional));
+  h.add("activate 3", activates(kP2, next));
+  h.add("apply", applies(30, kP2, command(kP2, 3, 1, grant)));
+  CHECK(h.violations().empty());
+}
+
+TEST_CASE("E10: a donor that has no table of that epoch is seen") {
+  Activation spoiled = kEpoch2;
+  spoiled.donor_epoch = 2;
+  CHECK(among(good_history(spoiled), "E10"));
 }
 
 TEST_CASE("E10: a command applied in an epoch that its replica has not activated is seen") {

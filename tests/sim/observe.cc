@@ -105,8 +105,12 @@ void World::activated(const lockd::Epoch& epoch, const std::vector<base::Process
   for (const base::Processor& voter : activate.voters) told.voters.push_back(voter.node);
   told.cold = !activate.donor;
   told.donor = holders.front();
+  told.donor_epoch = activate.donor ? activate.donor->epoch.number : 0;
   lock_checker_.activated(now_, machines_[acting_]->processor(), configuration.kind, told);
-  say(acting_, "ACTIVATE epoch " + std::to_string(epoch.number) + (told.cold ? " cold" : ""));
+  say(acting_, "ACTIVATE epoch " + std::to_string(epoch.number) +
+                   (told.cold ? " cold"
+                              : " with the table of epoch " + std::to_string(told.donor_epoch) +
+                                    " at " + base::to_string(told.donor)));
 }
 
 void World::applied(const lockd::Epoch& epoch, const evs::Delivery& delivery,
