@@ -19,7 +19,7 @@ constexpr std::size_t kFrameBytesMax = 0xffff;
 bool SendQueue::push(Service service, base::Bytes payload) {
   // An empty message takes room too, or the queue would have no bound.
   const std::size_t cost = payload.size() + kFrameHeaderBytes;
-  if (cost > room()) return false;
+  if (cost > free()) return false;
   bytes_ += cost;
   messages_.push_back({service, Buffer(payload.begin(), payload.end())});
   return true;

@@ -32,7 +32,8 @@ class SendQueue {
   bool push(Service service, base::Bytes payload);
 
   bool empty() const { return messages_.empty(); }
-  std::size_t room() const { return bytes_max_ - bytes_; }
+  // The longest message that push() would take; 0 too when it would take none.
+  std::size_t room() const { return free() < kFrameHeaderBytes ? 0 : free() - kFrameHeaderBytes; }
 
   // The next frames, at most `bytes_max` long. The queue must not be empty.
   PackedPayload pack(std::size_t bytes_max);
@@ -49,6 +50,8 @@ class SendQueue {
     Buffer payload;
     std::size_t packed = 0;
   };
+
+  std::size_t free() const { return bytes_max_ - bytes_; }
 
   std::size_t bytes_max_;
   std::size_t bytes_ = 0;

@@ -79,7 +79,7 @@ class Node {
   // Meaningful in NodeState::operational only.
   const TokenEvidence& evidence() const;
 
-  // Bytes that multicast() would still take.
+  // Length of the longest message that multicast() would take now; 0 when the queue is full.
   std::size_t send_room() const;
 
   const Statistics& statistics() const;

@@ -19,6 +19,9 @@ constexpr Duration kTrafficAfterHeal = milliseconds(300);
 constexpr Duration kRestStep = milliseconds(250);
 constexpr Duration kRestBound = seconds(30);
 
+// Bytes a member; more would not be sent before the run has to rest.
+constexpr std::size_t kBacklogOfSmallWindows = 128 * 1024;
+
 constexpr evs::TraceEvent kMembershipEvents[] = {
     evs::TraceEvent::enter_gather,         evs::TraceEvent::enter_commit,
     evs::TraceEvent::enter_recovery,       evs::TraceEvent::recovered,
@@ -297,6 +300,8 @@ void World::multicast() {
   constexpr evs::Service kServices[] = {evs::Service::safe, evs::Service::safe,
                                         evs::Service::agreed, evs::Service::fifo,
                                         evs::Service::unordered};
+  const std::size_t kept_free =
+      options_.small_windows ? evs::Config().send_queue_bytes_max - kBacklogOfSmallWindows : 0;
   const std::uint64_t burst =
       random_.chance(1, 10) ? random_.between(std::uint64_t{2}, std::uint64_t{30}) : 1;
   for (std::uint64_t i = 0; i < burst && machine.running() && !machine.paused; ++i) {
@@ -308,7 +313,7 @@ void World::multicast() {
     for (std::size_t at = 0; at < payload.size() && at < 16; ++at) {
       payload[at] = static_cast<std::byte>(random_.below(256));
     }
-    if (machine.node().send_room() < payload.size() + 16) return;
+    if (machine.node().send_room() < payload.size() + kept_free) return;
     acting_ = node;
     if (!machine.multicast(now_, service, payload)) {
       violations_.push_back({"send", "a message was not taken although the queue had room"});

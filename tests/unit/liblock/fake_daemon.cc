@@ -71,6 +71,7 @@ void FakeDaemon::run() {
     {
       const std::lock_guard guard(mutex_);
       for (const Peer& peer : peers_) {
+        if (silent) break;
         fds.push_back(
             {peer.fd, static_cast<short>(peer.out.empty() ? POLLIN : POLLIN | POLLOUT), 0});
       }
@@ -78,6 +79,7 @@ void FakeDaemon::run() {
     ::poll(fds.data(), fds.size(), 10);
     const std::lock_guard guard(mutex_);
     if (stopping_) return;
+    if (silent) continue;
     char drained[16];
     while (::read(wake_[0], drained, sizeof drained) > 0) {
     }
@@ -97,7 +99,7 @@ void FakeDaemon::run() {
         ++i;
       }
     }
-    if (!primary || silent) continue;
+    if (!primary) continue;
     for (auto& [name, queue] : resources_) grant_front(name);
   }
 }
@@ -113,10 +115,10 @@ void FakeDaemon::turn(Peer& peer) {
       const auto content = peer.cutter.next();
       if (!content || !*content) break;
       const auto request = decode_request(**content);
-      if (request && !silent) on_request(peer, *request);
+      if (request) on_request(peer, *request);
     }
   }
-  if (peer.greeting && !silent) welcome(peer);
+  if (peer.greeting) welcome(peer);
   const ssize_t sent = ::send(peer.fd, peer.out.data(), peer.out.size(), MSG_NOSIGNAL);
   if (sent > 0) peer.out.erase(peer.out.begin(), peer.out.begin() + sent);
 }

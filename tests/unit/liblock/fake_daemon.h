@@ -32,7 +32,7 @@ class FakeDaemon {
   const std::string& path() const { return path_; }
 
   // Knobs, to be turned at any time.
-  std::atomic<bool> silent{false};  // Reads, and says nothing.
+  std::atomic<bool> silent{false};  // As if stopped: nothing is read or said.
   std::atomic<bool> primary{true};  // False: nobody is granted anything.
   std::atomic<std::int64_t> lease_ns{2'000'000'000};
   std::atomic<bool> garbage{false};  // Answers a Hello with something else.
