@@ -31,5 +31,6 @@ function(ringlock_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINKS} doctest_main ringlock_warnings)
+  target_compile_options(${name} PRIVATE -O0)  # Compiling a test takes longer than running it.
   add_test(NAME ${name} COMMAND ${name})
 endfunction()

@@ -313,7 +313,7 @@ void World::multicast() {
     for (std::size_t at = 0; at < payload.size() && at < 16; ++at) {
       payload[at] = static_cast<std::byte>(random_.below(256));
     }
-    if (machine.node().send_room() < payload.size() + kept_free) return;
+    if (machine.node().send_room() <= payload.size() + kept_free) return;
     acting_ = node;
     if (!machine.multicast(now_, service, payload)) {
       violations_.push_back({"send", "a message was not taken although the queue had room"});
