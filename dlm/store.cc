@@ -155,6 +155,7 @@ void Store::append_to_resource(Slot slot) {
     ++resource.held[index_of(lock.mode)];
   } else {
     ++resource.waiters;
+    ++waiters_;
   }
   append<&LockRecord::in_resource>(lock.granted ? resource.granted : resource.waiting, slot);
   digest_ += digest_of(lock);
@@ -169,6 +170,7 @@ void Store::remove_from_resource(Slot slot) {
     --resource.held[index_of(lock.mode)];
   } else {
     --resource.waiters;
+    --waiters_;
   }
 }
 

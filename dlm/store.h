@@ -118,6 +118,9 @@ class Store {
   // The sum over all locks of a hash of everything that matters about each.
   std::uint64_t digest() const { return digest_; }
 
+  // Of all resources.
+  std::size_t waiters() const { return waiters_; }
+
   std::size_t memory() const;
 
  private:
@@ -137,6 +140,7 @@ class Store {
   HashedSlots<LockRecord> locks_;
   Names names_;
   std::uint64_t digest_ = 0;
+  std::size_t waiters_ = 0;
 };
 
 }  // namespace dlm

@@ -66,6 +66,7 @@ class Table {
   static base::Result<Table, LoadError> deserialize(Bytes bytes, const Limits& limits = {});
 
   std::size_t locks() const { return store_.locks().size(); }
+  std::size_t waiters() const { return store_.waiters(); }
   std::size_t resources() const { return store_.resources().size(); }
   std::size_t lockspaces() const { return store_.lockspaces().size(); }
   std::size_t sessions() const { return store_.sessions().size(); }

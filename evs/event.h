@@ -62,7 +62,7 @@ struct ConfigurationChange {
 using Event = std::variant<ConfigurationChange, Delivery>;
 
 // What the token proves about the ring that this member is Operational in. Stamps are readings of
-// this member's own clocks, taken as rules 6.1 and 6.2 of docs/protocol.md ask.
+// this member's own clocks, taken as rules 6.1 and 6.2 of docs/safety.md ask.
 struct TokenEvidence {
   RingId ring;
 

@@ -10,7 +10,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
+#include "evs/net/key_file.h"
 #include "lockd/config.h"
 #include "lockd/init.h"
 #include "lockd/log.h"
@@ -107,12 +109,13 @@ struct Signals {
   }
 };
 
-int serve(const Config& config, lockd::RecordFile& record, lockd::Log& log) {
+int serve(const Config& config, const evs::net::Secret& key, lockd::RecordFile& record,
+          lockd::Log& log) {
   uv_loop_t loop;
   if (uv_loop_init(&loop) != 0) return fail(EX_OSERR, "cannot create an event loop");
   int code = EX_OK;
   {
-    auto service = lockd::Service::start(loop, config, record, log);
+    auto service = lockd::Service::start(loop, config, key, record, log);
     if (!service) {
       log.error("not started", {{"cause", service.error()}});
       code = EX_UNAVAILABLE;
@@ -148,6 +151,11 @@ int run(const Options& options) {
   signal(SIGHUP, SIG_IGN);
   raise_descriptor_limit();
 
+  auto key = evs::net::read_key_file(config->key_file);
+  if (!key) {
+    log.error("not started", {{"cause", key.error()}});
+    return EX_CONFIG;
+  }
   auto record = lockd::RecordFile::open(config->state_dir, config->cluster, config->self);
   if (!record) {
     log.error("not started", {{"cause", record.error().text}});
@@ -156,7 +164,7 @@ int run(const Options& options) {
   }
   if (!record->record())
     log.warning("no valid record: this node has no vote", {{"advice", record->amnesia_advice()}});
-  return serve(*config, *record, log);
+  return serve(*config, *key, *record, log);
 }
 
 }  // namespace

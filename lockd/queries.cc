@@ -83,8 +83,8 @@ protocol::ListItem Queries::item_of(const State& table, const dlm::ResourceView&
 protocol::ListPage Queries::answer(Instant, const protocol::List& query) const {
   protocol::ListPage page;
   page.query = query.query;
-  const State* table = replica_.table();
-  page.stale = table == nullptr;
+  const State* table = replica_.last_table();
+  page.stale = replica_.table() == nullptr;
   if (table == nullptr) return page;
 
   dlm::Table::Cursor cursor{query.cursor, false};
@@ -110,8 +110,8 @@ protocol::ListPage Queries::answer(Instant, const protocol::List& query) const {
 protocol::ShowPage Queries::answer(Instant, const protocol::Show& query) const {
   protocol::ShowPage page;
   page.query = query.query;
-  const State* table = replica_.table();
-  page.stale = table == nullptr;
+  const State* table = replica_.last_table();
+  page.stale = replica_.table() == nullptr;
   if (table == nullptr) return page;
 
   const dlm::ResourceName name{base::bytes_of(query.lockspace), base::bytes_of(query.resource)};
@@ -155,11 +155,12 @@ protocol::Status Queries::answer(Instant now, const protocol::StatusQuery& query
   for (const QueriesConfig::Node& node : config_.nodes) answer.votes_configured += node.votes;
   answer.holders = static_cast<std::uint32_t>(status.holders);
   answer.lease = config_.lease;
-  if (const State* table = replica_.table()) {
+  if (const State* table = replica_.last_table()) {
     const StateCounts counts = table->counts();
     answer.sessions = counts.sessions;
     answer.resources = counts.resources;
     answer.locks = counts.locks;
+    answer.waiting = counts.waiting;
     answer.orphaned = counts.orphans;
   }
   add(answer.counters, replica_.statistics());

@@ -277,6 +277,9 @@ Duration Replica::lease_left(Instant now, SessionId session, Generation generati
 const State* Replica::table() const {
   return impl_->table();
 }
+const State* Replica::last_table() const {
+  return impl_->last_table();
+}
 std::uint64_t Replica::table_version() const {
   return impl_->table_version();
 }

@@ -157,6 +157,10 @@ class Replica {
   // What it shows may be told while the lease is live. Borrowed until the next input.
   const State* table() const;
 
+  // The table that this node has, even if it is of an epoch that has ended; null if it has none. To
+  // be shown as what was known last, and for nothing else. Borrowed until the next input.
+  const State* last_table() const;
+
   // Grows whenever table() begins to be a different one: with each activation that gives this node
   // a table, and when a snapshot has been loaded. Effects that were not told yet may have been
   // discarded, so the sessions part then looks up each of its sessions: one that is not attached

@@ -48,6 +48,7 @@ class Replica::Impl {
   void set_observer(ReplicaObserver* observer) { observer_ = observer; }
   const Lease& lease() const { return lease_; }
   const State* table() const { return serving() ? &table_->state : nullptr; }
+  const State* last_table() const { return table_ ? &table_->state : nullptr; }
   Duration lease_left(Instant now, SessionId session, Generation generation) const;
   std::uint64_t table_version() const { return table_version_; }
   ReplicaStatus status(Instant now) const;

@@ -7,7 +7,6 @@
 #include "base/check.h"
 #include "evs/net/clocks.h"
 #include "evs/net/entropy.h"
-#include "evs/net/key_file.h"
 #include "lockd/event_log.h"
 
 namespace lockd {
@@ -74,9 +73,10 @@ struct Service::Writing {
 
 base::Result<std::unique_ptr<Service>, std::string> Service::start(uv_loop_t& loop,
                                                                    const Config& config,
+                                                                   const evs::net::Secret& key,
                                                                    RecordFile& record, Log& log) {
   std::unique_ptr<Service> service(new Service(loop, record, log));
-  if (auto opened = service->open(config); !opened) return base::error(opened.error());
+  if (auto opened = service->open(config, key); !opened) return base::error(opened.error());
   return service;
 }
 
@@ -94,13 +94,10 @@ Service::~Service() {
   close_and_delete(timer_);
 }
 
-base::Result<void, std::string> Service::open(const Config& config) {
-  auto key = evs::net::read_key_file(config.key_file);
-  if (!key) return base::error(key.error());
-
+base::Result<void, std::string> Service::open(const Config& config, const evs::net::Secret& key) {
   evs::net::MemberConfig ring;
   ring.ring = config.ring();
-  ring.key.master = std::move(*key);
+  ring.key.master = key;
   std::memcpy(ring.key.cluster.data(), config.cluster.data(), config.cluster.size());
   for (const NodeConfig& node : config.nodes) {
     evs::net::NodeAddresses addresses{node.id, {}};

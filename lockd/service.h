@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "evs/net/member.h"
+#include "evs/net/secret.h"
 #include "lockd/client_server.h"
 #include "lockd/config.h"
 #include "lockd/daemon.h"
@@ -25,6 +26,7 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
   // says what is wrong, and what to do.
   static base::Result<std::unique_ptr<Service>, std::string> start(uv_loop_t& loop,
                                                                    const Config& config,
+                                                                   const evs::net::Secret& key,
                                                                    RecordFile& record, Log& log);
 
   // The loop must run once more before it is closed. No record may be being written.
@@ -44,7 +46,7 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
 
   Service(uv_loop_t& loop, RecordFile& record, Log& log);
 
-  base::Result<void, std::string> open(const Config& config);
+  base::Result<void, std::string> open(const Config& config, const evs::net::Secret& key);
 
   // The ring.
   void on_event(Instant now, evs::Event&& event) override;

@@ -382,6 +382,7 @@ StateCounts State::counts() const {
   counts.dead = sessions_.dead().size();
   counts.resources = locks_.resources();
   counts.locks = locks_.locks() - locks_.count_of(kNobody);
+  counts.waiting = locks_.waiters();
   return counts;
 }
 

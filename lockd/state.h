@@ -140,6 +140,7 @@ struct StateCounts {
   std::size_t dead = 0;
   std::size_t resources = 0;
   std::size_t locks = 0;
+  std::size_t waiting = 0;  // Of the locks.
 
   friend bool operator==(const StateCounts&, const StateCounts&) = default;
 };

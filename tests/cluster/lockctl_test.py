@@ -50,10 +50,10 @@ def waiters(cluster, node, name):
 
 
 # A command that does not want to end, with a descendant of its own which notes the boot clock all the time. Prints the
-# numbers of both.
+# numbers of both once something is noted.
 def stubborn(stamps):
     note = f"while :; do read -r up x < /proc/uptime; echo $up >> {stamps}; done"
-    return ["sh", "-c", f"trap '' TERM; ({note}) & echo $$ $!; wait; while :; do wait; done"]
+    return ["sh", "-c", f"trap '' TERM; ({note}) & until [ -s {stamps} ]; do :; done; echo $$ $!; wait; while :; do wait; done"]
 
 
 def last_stamp(stamps):

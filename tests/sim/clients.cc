@@ -9,6 +9,13 @@ namespace sim {
 
 using std::chrono::microseconds;
 
+std::unique_ptr<Client> World::new_client(std::size_t index) {
+  const std::size_t serving = options_.nodes - (options_.witness ? 1 : 0);
+  const std::size_t machine = index % serving;
+  return std::make_unique<Client>(machine, machines_[machine]->clock(), random_.fork(),
+                                  lock_checker_, resources_);
+}
+
 void World::to_client(const Occurrence& occurrence) {
   Client& client = *clients_[occurrence.node];
   const Instant now = machines_[client.machine()]->clock().at(now_);

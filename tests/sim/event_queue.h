@@ -20,6 +20,7 @@ enum class Happening : std::uint8_t {
   timer,           // The deadline that was set as its `number`-th is reached.
   record_written,  // Write `number` is durable.
   client_bytes,    // `bytes` come over connection `number`.
+  client_broken,   // Connection `number` is at its end, though its client has not closed it.
   client_gone,     // Connection `number` was closed by its client.
 
   // To client `node`.
@@ -29,6 +30,7 @@ enum class Happening : std::uint8_t {
   client_acts,   // It is time for its next step.
   client_pause,  // To any client.
   client_resume,
+  client_fault,  // To any client.
 
   // To the world.
   message,  // The workload multicasts.

@@ -44,6 +44,11 @@ void World::crash(std::size_t node) {
   coverage_.add("fault.crash");
   evs_checker_.failed(machines_[node]->processor());
   machines_[node]->crash();
+  if (options_.disk_loss && !disk_lost_) {
+    disk_lost_ = true;
+    coverage_.add("fault.disk_loss");
+    machines_[node]->lose_disk();
+  }
   ++machines_[node]->timer_number;
   deferred_[node].clear();
   for (std::size_t i = 0; i < clients_.size(); ++i) {
@@ -98,6 +103,27 @@ void World::resume_client(std::size_t client) {
   for (Occurrence& waited : std::exchange(deferred_clients_[client], {})) step(std::move(waited));
   clients_[client]->wire().handle_timeout(machines_[clients_[client]->machine()]->clock().at(now_));
   after_client(client);
+}
+
+// Either its connection breaks, or the process dies and another takes its place.
+void World::fail_client(std::size_t index) {
+  Client& client = *clients_[index];
+  if (client.paused || !client.connection || !client.wire().open()) return;
+  if (random_.chance(1, 2)) {
+    coverage_.add("fault.client_connection");
+    queue_.push(pipe_time(index), Happening::client_broken, client.machine(), *client.connection);
+    queue_.push(pipe_time(index), Happening::daemon_gone, index, *client.connection);
+    return;
+  }
+  say(client.machine(), "client " + std::to_string(index) + " dies");
+  coverage_.add("fault.client_death");
+  count(client);
+  client.die(now_);
+  disconnect(index);
+  const std::uint64_t timer_number = client.timer_number;
+  clients_[index] = new_client(index);
+  clients_[index]->timer_number = timer_number;
+  after_client(index);
 }
 
 void World::heal() {

@@ -124,6 +124,11 @@ void Machine::crash() {
   writing_.reset();
 }
 
+void Machine::lose_disk() {
+  CHECK(!running());
+  disk_.assign(disk_.size(), std::byte{});
+}
+
 void Machine::write_slot(const lockd::Record& record, std::size_t bytes) {
   const lockd::RecordSlot slot = lockd::encode_record(record);
   const std::size_t at = lockd::slot_of(record.generation) * lockd::kRecordSlotBytes;
@@ -166,9 +171,9 @@ void Machine::client_bytes(Duration true_time, lockd::ConnectionId connection, b
   drain(now);
 }
 
-void Machine::client_gone(Duration true_time, lockd::ConnectionId connection) {
+void Machine::client_gone(Duration true_time, lockd::ConnectionId connection, lockd::HangUp how) {
   const Instant now = clock_.at(true_time);
-  life_->daemon->handle_hang_up(now, connection, lockd::HangUp::closed_by_client);
+  life_->daemon->handle_hang_up(now, connection, how);
   drain(now);
 }
 

@@ -37,12 +37,15 @@ class Machine : private evs::TraceSink {
   void start(Duration true_time);
   void crash();
 
+  // While down: the record is gone.
+  void lose_disk();
+
   void receive(Duration true_time, const base::Buffer& datagram);
   void handle_timeout(Duration true_time);
   void record_written(Duration true_time, std::uint64_t id);
   void connect(Duration true_time, lockd::ConnectionId connection);
   void client_bytes(Duration true_time, lockd::ConnectionId connection, base::Bytes bytes);
-  void client_gone(Duration true_time, lockd::ConnectionId connection);
+  void client_gone(Duration true_time, lockd::ConnectionId connection, lockd::HangUp how);
 
   // For a run without daemons.
   bool multicast(Duration true_time, evs::Service service, base::Bytes payload);

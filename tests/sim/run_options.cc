@@ -46,6 +46,11 @@ RunOptions RunOptions::from_seed(std::uint64_t seed) {
   if (random.chance(3, 4)) o.drift_ppm = static_cast<std::uint32_t>(random.below(10000));
   o.small_windows = random.chance(1, 4);
   o.large_messages = !o.small_windows && random.chance(1, 8);
+  if (random.chance(1, 2)) {
+    o.client_fault_every = random.between(milliseconds(100), milliseconds(2000));
+  }
+  // The others have to be a majority.
+  o.disk_loss = o.nodes >= 3 && random.chance(1, 6);
   return o;
 }
 
@@ -64,6 +69,8 @@ std::string RunOptions::to_string() const {
   text += " pause_ms=" + ms(pause_every) + " message_ms=" + ms(message_every);
   if (workload == Workload::cluster) {
     text += " lease_ms=" + ms(lease) + " clients=" + std::to_string(clients);
+    text += " client_fault_ms=" + ms(client_fault_every);
+    text += disk_loss ? " disk-loss" : "";
     text += witness ? " witness" : "";
     text += slow_disks ? " slow-disks" : "";
     text += blackouts ? " blackouts" : "";

@@ -38,6 +38,7 @@ struct RunOptions {
   Duration partition_every{};
   Duration crash_every{};
   Duration pause_every{};
+  Duration client_fault_every{};
   Duration message_every{};
 
   bool one_way_cuts = false;
@@ -50,6 +51,7 @@ struct RunOptions {
   bool witness = false;  // The last node is one.
   bool slow_disks = false;
   bool blackouts = false;   // A crash now and then takes all nodes at once.
+  bool disk_loss = false;   // The first node that crashes comes back without a record.
   std::size_t clients = 0;  // In all, spread over the machines.
   bool large_messages = false;
 

@@ -41,11 +41,8 @@ World::World(const RunOptions& options, bool trace)
     machines_.push_back(
         std::make_unique<Machine>(i, options_, random_.fork(), seal_checker_, *this));
   }
-  const std::size_t serving = options_.nodes - (options_.witness ? 1 : 0);
   for (std::size_t i = 0; with_daemons() && i < options_.clients; ++i) {
-    const std::size_t machine = i % serving;
-    clients_.push_back(std::make_unique<Client>(machine, machines_[machine]->clock(),
-                                                random_.fork(), lock_checker_, resources_));
+    clients_.push_back(new_client(i));
   }
   deferred_clients_.resize(clients_.size());
   pipe_times_.resize(clients_.size());
@@ -70,7 +67,10 @@ RunResult World::run() {
   schedule(Happening::partition, options_.partition_every);
   schedule(Happening::crash, options_.crash_every);
   schedule(Happening::pause, options_.pause_every);
-  if (!clients_.empty()) schedule(Happening::client_pause, options_.pause_every);
+  if (!clients_.empty()) {
+    schedule(Happening::client_pause, options_.pause_every);
+    schedule(Happening::client_fault, options_.client_fault_every);
+  }
   queue_.push(options_.faulty_time, Happening::heal, 0);
 
   const Duration traffic = with_daemons() ? 2 * options_.lease : kTrafficAfterHeal;
@@ -148,10 +148,12 @@ void World::collect_coverage() {
     coverage_.add("replica.renewals", r.renewals);
     coverage_.add("replica.ceilings_raised", r.ceilings_raised);
   }
-  for (const auto& client : clients_) {
-    coverage_.add("client.grants", client->grants);
-    coverage_.add("client.losses", client->losses);
-  }
+  for (const auto& client : clients_) count(*client);
+}
+
+void World::count(const Client& client) {
+  coverage_.add("client.grants", client.grants);
+  coverage_.add("client.losses", client.losses);
 }
 
 void World::step(Occurrence occurrence) {
@@ -192,8 +194,11 @@ void World::to_machine(const Occurrence& occurrence) {
     case Happening::client_bytes:
       machine.client_bytes(now_, connection, occurrence.bytes);
       break;
+    case Happening::client_broken:
+      machine.client_gone(now_, connection, lockd::HangUp::broken);
+      break;
     case Happening::client_gone:
-      machine.client_gone(now_, connection);
+      machine.client_gone(now_, connection, lockd::HangUp::closed_by_client);
       break;
     default:
       break;
@@ -250,6 +255,11 @@ void World::to_world(const Occurrence& occurrence) {
       break;
     case Happening::client_resume:
       resume_client(occurrence.node);
+      break;
+    case Happening::client_fault:
+      if (healed_) break;
+      fail_client(random_.below(clients_.size()));
+      schedule(Happening::client_fault, options_.client_fault_every);
       break;
     case Happening::heal:
       heal();

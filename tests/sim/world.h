@@ -53,9 +53,11 @@ class World : public MachineObserver {
   void resume(std::size_t node);
   void pause_client();
   void resume_client(std::size_t client);
+  void fail_client(std::size_t client);
   void heal();
 
   // Clients: clients.cc.
+  std::unique_ptr<Client> new_client(std::size_t client);
   void after_client(std::size_t client);
   void connect(std::size_t client);
   void disconnect(std::size_t client);
@@ -65,6 +67,7 @@ class World : public MachineObserver {
   void multicast();
   bool at_rest() const;
   void collect_coverage();
+  void count(const Client& client);
   void schedule(Happening what, Duration mean);
   void say(std::size_t node, const std::string& what);
   std::vector<std::size_t> running() const;
@@ -105,6 +108,7 @@ class World : public MachineObserver {
   Duration now_{};
   std::size_t acting_ = 0;  // The machine that is handling an input.
   bool healed_ = false;
+  bool disk_lost_ = false;
   bool traffic_ = true;
   std::optional<evs::TraceEvent> crash_at_;  // A crash is planned for when a member does this.
   std::optional<std::size_t> struck_;        // The member that is to crash now.

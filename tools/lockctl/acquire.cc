@@ -79,7 +79,10 @@ class Acquisition {
       options.socket_path = wanted_.socket.c_str();
       options.command = wanted_.holder.c_str();
       options.answer_timeout_ms = std::max(1, milliseconds_of(std::min(kAnswerMax, time_left())));
-      if (wanted_.wait == base::Duration(0)) options.answer_timeout_ms = 0;  // The default.
+      if (wanted_.wait == base::Duration(0)) {
+        options.answer_timeout_ms = 0;  // The default.
+        options.quorum_now = 1;
+      }
       lock_client* client = nullptr;
       const int error = lock_connect(&options, &client);
       client_.reset(client);

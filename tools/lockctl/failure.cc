@@ -37,7 +37,7 @@ int exit_code_of(int error) {
 Failure failure_of(int error, lock_client* client, const std::string& socket) {
   std::string message = lock_strerror(error);
   std::array<char, 512> advice{};
-  if (client != nullptr && lock_advice(client, advice.data(), advice.size()) > 0) {
+  if (lock_advice(client, advice.data(), advice.size()) > 0) {
     message += " " + std::string(advice.data());
   }
   const int exit_code = exit_code_of(error);

@@ -12,7 +12,8 @@ struct Failure {
   std::string message;
 };
 
-// The failure of a call of liblock. `client` may be null; else its daemon's advice is added.
+// The failure of a call of liblock, with the daemon's advice. `client` is null if lock_connect()
+// failed.
 Failure failure_of(int error, lock_client* client, const std::string& socket);
 
 // The socket that liblock uses when `option` is empty.

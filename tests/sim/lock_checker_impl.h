@@ -1,0 +1,225 @@
+// The parts of the judge of locks: what clients believe (lock_beliefs.cc), which epochs follow each
+// other (lock_epochs.cc), and what was done in the one order (lock_order.cc).
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "tests/sim/lock_checker.h"
+
+namespace sim {
+
+using base::Processor;
+using base::RingId;
+using base::SessionId;
+using base::Token;
+using dlm::LockName;
+using dlm::Mode;
+using evs::ConfigurationKind;
+
+constexpr TrueTime kNever = TrueTime::min();
+constexpr std::size_t kModes = 6;
+
+std::size_t number(Mode mode);
+
+// Written again from the definition of the modes: the judge does not borrow the rule from the
+// accused.
+bool conflict(std::size_t a, std::size_t b);
+std::string_view mode_name(std::size_t mode);
+
+std::string text(LockName lock);
+std::string text(SessionId session);
+std::string text(Token token);
+std::string text(Mode mode);
+std::string text(TrueTime at);
+std::string text(const OrderedPlace& place);
+
+inline std::uint64_t combine(std::uint64_t hash, std::uint64_t v) {
+  hash = (hash ^ v) * 0x9e3779b97f4a7c15u;
+  return hash ^ (hash >> 29);
+}
+
+struct LockHash {
+  std::size_t operator()(LockName lock) const {
+    return combine(combine(1, base::value(lock.session)), base::value(lock.acquired_by));
+  }
+};
+
+struct PlaceHash {
+  std::size_t operator()(const OrderedPlace& place) const {
+    return combine(combine(combine(place.epoch, place.ring.nonce), place.sequence), place.index);
+  }
+};
+
+template <typename T>
+bool erase(std::vector<T>& from, const T& what) {
+  const auto at = std::find(from.begin(), from.end(), what);
+  if (at == from.end()) return false;
+  *at = from.back();
+  from.pop_back();
+  return true;
+}
+
+template <typename T>
+bool contains(const std::vector<T>& in, const T& what) {
+  return std::find(in.begin(), in.end(), what) != in.end();
+}
+
+// What replicas at one place must agree on.
+struct Outcome {
+  std::uint64_t command = 0;
+  std::uint64_t state = 0;
+  std::uint64_t effects = 0;
+
+  friend bool operator==(const Outcome&, const Outcome&) = default;
+};
+
+Outcome outcome_of(const Applied& applied);
+
+class LockChecker::Impl {
+ public:
+  explicit Impl(std::size_t nodes) : nodes_(nodes) {}
+
+  void client_acquires(LockName name, std::string_view resource, Mode mode);
+  void client_ok(TrueTime at, LockName name, Token token);
+  void client_ended(LockName name);
+  void client_released(TrueTime at, LockName name);
+  void client_closed(SessionId id);
+  void client_deadline(TrueTime at, SessionId id, TrueTime until);
+  void access(TrueTime at, std::string_view resource, LockName name, Mode mode, Token token,
+              bool accepted);
+  void lease_promised(SessionId id, TrueTime until);
+  void installed(const Processor& by, const evs::Configuration& configuration);
+  void told(TrueTime at, const Processor& by, LockName name, bool lease_live);
+  void activated(TrueTime at, const Processor& by, ConfigurationKind kind,
+                 const Activation& activation);
+  void applied(const Applied& applied);
+  void check_succession();
+
+  std::vector<Violation> violations;
+
+ private:
+  struct Lock {
+    // As its client sees it.
+    bool asked = false;
+    std::size_t resource = 0;
+    Mode mode{};
+    Token highest_before{};  // Highest token that any client had when this was asked for.
+    bool ok = false;
+    bool over = false;  // Nobody believes in it any more, or ever will.
+
+    // As the order has it.
+    bool granted = false;
+    bool held = false;
+    bool gone = false;  // Released or cancelled.
+    bool session_had_ended = false;
+    std::size_t granted_on = 0;
+    Mode granted_mode{};
+    Token token{};
+  };
+
+  struct Session {
+    TrueTime deadline = kNever;
+    TrueTime promised = kNever;
+    bool closed = false;  // By its client.
+    bool ended = false;   // In the order.
+    std::vector<LockName> believed;
+  };
+
+  struct Resource {
+    std::array<std::vector<LockName>, kModes> believers;
+    std::array<Token, kModes> accepted = {};  // Highest token of an accepted access.
+
+    // In the order.
+    std::array<std::vector<LockName>, kModes> holders;
+    std::deque<LockName> waiting;
+
+    // No longer holders in the order, but their clients never said that they had finished.
+    std::array<std::vector<LockName>, kModes> ghosts;
+  };
+
+  struct Epoch;
+
+  // What a replica did in a transitional configuration, which counts once a later epoch builds on
+  // it.
+  struct Pending {
+    std::shared_ptr<const Applied> applied;
+    Epoch* activation = nullptr;  // If not set, this is what was done.
+  };
+
+  struct Epoch {
+    Activation activation;
+    bool in_order = false;  // Known active, or built upon.
+    bool known_active = false;
+    std::vector<Pending> inherited;
+  };
+
+  struct Replica {
+    ConfigurationKind kind = ConfigurationKind::transitional;
+    RingId configuration;
+    const Epoch* epoch = nullptr;  // The last one whose ACTIVATE was delivered here.
+    bool active = false;           // In a regular configuration, after its ACTIVATE.
+
+    // By epoch, and so by table: one that was not chosen stays as it is until another is loaded.
+    std::map<const Epoch*, std::vector<Pending>> pending;
+  };
+
+  void report(std::string property, std::string explanation) {
+    if (violations.size() < kViolationsMax) {
+      violations.push_back({std::move(property), std::move(explanation)});
+    }
+  }
+
+  std::size_t resource_of(std::string_view name) {
+    const auto [at, is_new] = resource_numbers_.try_emplace(std::string(name), resources_.size());
+    if (is_new) resources_.emplace_back();
+    return at->second;
+  }
+
+  bool believed(LockName name, TrueTime at) const {
+    const Lock& lock = locks_.at(name);
+    return lock.ok && !lock.over && sessions_.at(name.session).deadline >= at;
+  }
+
+  // The last moment at which anybody may believe in a lock whose client has not ended it.
+  TrueTime possible_until(LockName name) {
+    const Session& session = sessions_[name.session];
+    return std::max(session.deadline, session.promised);
+  }
+
+  std::optional<LockName> believer_against(std::size_t resource, Mode mode, TrueTime at);
+  void begin_epoch(TrueTime at, Epoch& epoch);
+  void begin_empty();
+  void apply_in_order(const Applied& applied);
+  void apply_after_cold(const Applied& applied);
+  void end_session(const Applied& applied, const OrderedEnd& end);
+  void queue(LockName name, const std::string& resource);
+  void grant(const Applied& applied, const OrderedEffect& ordered);
+  void free(const Applied& applied, const dlm::Effect& effect);
+  void compare(const Applied& applied, const Outcome& expected);
+
+  const std::size_t nodes_;
+  std::unordered_map<LockName, Lock, LockHash> locks_;
+  std::unordered_map<SessionId, Session> sessions_;
+  std::unordered_map<std::string, std::size_t> resource_numbers_;
+  std::vector<Resource> resources_;
+  Token highest_ok_{};
+  Token highest_ordered_{};
+
+  std::map<std::uint64_t, Epoch> epochs_;
+  std::map<Processor, Replica> replicas_;
+  OrderedPlace frontier_;  // The last place of the order.
+  std::uint64_t last_cold_ = 0;
+  std::unordered_map<OrderedPlace, Outcome, PlaceHash> order_;
+  std::map<std::pair<RingId, OrderedPlace>, Outcome> transitional_;
+};
+
+}  // namespace sim
