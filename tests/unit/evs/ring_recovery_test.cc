@@ -23,6 +23,18 @@ const PacketMessage* packet_of(const Message& message) {
   return std::get_if<PacketMessage>(&message);
 }
 
+// Node 3 multicasts and dies; its packet is under way to node 1, and nobody else gets it.
+void send_last_words(TestRing& ring, const std::string& text) {
+  ring.fate = [](Number from, Number to, const Message& message) {
+    if (from != 3) return Fate::deliver;
+    if (packet_of(message) != nullptr) return to == 1 ? Fate::hold : Fate::drop;
+    return std::holds_alternative<TokenMessage>(message) ? Fate::drop : Fate::deliver;
+  };
+  REQUIRE(ring.multicast(3, Service::agreed, text));
+  REQUIRE(ring.run_until([&] { return ring.node(3).statistics().messages_sent == 1; }));
+  ring.kill(3);
+}
+
 TEST_CASE("what one member lacks comes from another, also if it is lost again on the way") {
   TestRing ring(3);
   form(ring, {1, 2, 3});
@@ -103,14 +115,7 @@ TEST_CASE(
     "a packet of the old ring that comes to one member after it recovered is dropped [rule 11]") {
   TestRing ring(3);
   form(ring, {1, 2, 3});
-  ring.fate = [&](Number from, Number to, const Message& message) {
-    if (from != 3) return Fate::deliver;
-    if (packet_of(message) != nullptr) return to == 1 ? Fate::hold : Fate::drop;
-    return std::holds_alternative<TokenMessage>(message) ? Fate::drop : Fate::deliver;
-  };
-  REQUIRE(ring.multicast(3, Service::agreed, "late"));
-  REQUIRE(ring.run_until([&] { return ring.node(3).statistics().messages_sent == 1; }));
-  ring.kill(3);
+  send_last_words(ring, "late");
   bool all_recovered = false;
   ring.fate = [&](Number from, Number, const Message& message) {
     const auto* token = std::get_if<TokenMessage>(&message);
@@ -130,14 +135,7 @@ TEST_CASE(
 TEST_CASE("a packet of the old ring that comes to one member while it gathers is shared with all") {
   TestRing ring(3);
   form(ring, {1, 2, 3});
-  ring.fate = [&](Number from, Number to, const Message& message) {
-    if (from != 3) return Fate::deliver;
-    if (packet_of(message) != nullptr) return to == 1 ? Fate::hold : Fate::drop;
-    return std::holds_alternative<TokenMessage>(message) ? Fate::drop : Fate::deliver;
-  };
-  REQUIRE(ring.multicast(3, Service::agreed, "in time"));
-  REQUIRE(ring.run_until([&] { return ring.node(3).statistics().messages_sent == 1; }));
-  ring.kill(3);
+  send_last_words(ring, "in time");
   REQUIRE(ring.run_until([&] { return ring.node(1).state() == NodeState::gather; }));
   ring.release_held();
   REQUIRE(ring.run_until([&] { return ring.formed({1, 2}); }));

@@ -302,6 +302,17 @@ void World::settle() {
   FAIL("the replicas do not come to rest");
 }
 
+void World::turn() {
+  order(1);
+  for (auto& [id, host] : hosts_) {
+    if (host.up && host.operational && !host.frozen) {
+      deliver(base::value(id));
+      write(base::value(id));
+    }
+  }
+  rotate();
+}
+
 void World::run(Duration span, Duration step) {
   const Duration end = true_time_ + span;
   while (true_time_ < end) {

@@ -104,6 +104,9 @@ class World {
   // The token goes once around each ring whose members all run.
   void rotate();
 
+  // One exchange of words: everybody says what it has to say, everybody hears it.
+  void turn();
+
   // Time and orders go on, with everybody delivering everything, until nobody has anything to say.
   void settle();
 

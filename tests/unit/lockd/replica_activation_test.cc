@@ -9,6 +9,18 @@
 namespace lockd::test {
 namespace {
 
+// The members of a new ring write their attempt at an epoch, and have not heard of each other's.
+void write_attempt(World& world, const std::vector<std::uint32_t>& members) {
+  world.install(members);
+  world.order(members.front());
+  for (const std::uint32_t member : members) {
+    world.deliver(member);
+  }
+  for (const std::uint32_t member : members) {
+    world.write(member);
+  }
+}
+
 using namespace std::chrono_literals;
 
 ReplicaPhase phase(World& world, std::uint32_t node) {
@@ -239,12 +251,7 @@ TEST_CASE("a failed attempt wipes no table: who was there and delivered nothing 
   const Token token = *granted(world[1], session, lock);
 
   // {1,2} write attempt 2; the ring breaks before ACTIVATE.
-  world.install({1, 2});
-  world.order(1);
-  world.deliver(1);
-  world.deliver(2);
-  world.write(1);
-  world.write(2);
+  write_attempt(world, {1, 2});
   CHECK(world[1].disk->attempts.size() == 1);
   world.install({1, 2, 3});
   world.settle();
@@ -304,12 +311,7 @@ TEST_CASE("the record does not forget an attempt that may have been active [rule
   world.start(1);
   world.start(2);
   // A cold attempt 3 is written by both, and breaks.
-  world.install({1, 2});
-  world.order(1);
-  world.deliver(1);
-  world.deliver(2);
-  world.write(1);
-  world.write(2);
+  write_attempt(world, {1, 2});
   CHECK(world[1].disk->attempts.size() == 2);
   world.install({1, 2, 3});
   world.settle();

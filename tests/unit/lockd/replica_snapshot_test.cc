@@ -36,18 +36,6 @@ struct Loaded : World {
     run(40ms);
   }
 
-  // One exchange of words: everybody says what it has to say, everybody hears it.
-  void turn() {
-    order(1);
-    for (auto& [id, host] : hosts()) {
-      if (host.up && host.operational && !host.frozen) {
-        deliver(base::value(id));
-        write(base::value(id));
-      }
-    }
-    rotate();
-  }
-
   // Goes on until node 3 loads and some chunks have come.
   void load_some(int turns) {
     for (int i = 0; i < 200 && phase(*this, 3) != ReplicaPhase::loading; ++i) {
@@ -123,12 +111,7 @@ TEST_CASE(
   REQUIRE(granted(world[1], session, locks[0]).has_value());
   world.install({1, 2, 3});
   for (int i = 0; i < 20; ++i) {
-    world.order(1);
-    for (const std::uint32_t node : {1u, 2u, 3u}) {
-      world.deliver(node);
-      world.write(node);
-    }
-    world.rotate();
+    world.turn();
   }
   REQUIRE(phase(world, 3) == ReplicaPhase::loading);
   // Both holders die. Table 1 of node 3 is older than what was told in 2 and 3.
@@ -251,12 +234,7 @@ TEST_CASE("RESUME works before READY: it clears the mark in the order [rule 7.B7
   CHECK(world.replica(1).table()->find(session.id)->orphaned());
   world.install({1, 2, 3});
   for (int i = 0; i < 100 && phase(world, 3) != ReplicaPhase::loading; ++i) {
-    world.order(1);
-    for (const std::uint32_t node : {1u, 2u, 3u}) {
-      world.deliver(node);
-      world.write(node);
-    }
-    world.rotate();
+    world.turn();
   }
   REQUIRE(phase(world, 3) == ReplicaPhase::loading);
   Resume resume;

@@ -210,10 +210,8 @@ TEST_CASE("replicas that apply the same commands agree, through snapshots, whate
   for (std::uint64_t seed = 1; seed <= 150; ++seed) run_history(seed);
 }
 
-TEST_CASE("a snapshot that is cut short is refused") {
-  base::Random random(5);
-  Bench bench(small_limits());
-  Chatter chatter(random.fork());
+// The image of a state with some of everything in it.
+base::Buffer some_image(Bench& bench, Chatter& chatter) {
   for (int i = 0; i < 200; ++i) {
     Effects effects;
     const Processor origin = chatter.origin();
@@ -221,6 +219,14 @@ TEST_CASE("a snapshot that is cut short is refused") {
   }
   base::Buffer image;
   bench.state.serialize(image);
+  return image;
+}
+
+TEST_CASE("a snapshot that is cut short is refused") {
+  base::Random random(5);
+  Bench bench(small_limits());
+  Chatter chatter(random.fork());
+  const base::Buffer image = some_image(bench, chatter);
   for (std::size_t size = 0; size < image.size(); ++size) {
     CHECK_FALSE(State::deserialize(base::Bytes(image).first(size), small_limits()).has_value());
   }
@@ -230,13 +236,7 @@ TEST_CASE("a snapshot with bytes changed is refused, or is a state that can be g
   base::Random random(6);
   Bench bench(small_limits());
   Chatter chatter(random.fork());
-  for (int i = 0; i < 200; ++i) {
-    Effects effects;
-    const Processor origin = chatter.origin();
-    bench.state.apply(origin, chatter.next(bench.state), effects);
-  }
-  base::Buffer image;
-  bench.state.serialize(image);
+  const base::Buffer image = some_image(bench, chatter);
   std::size_t loaded = 0;
   for (std::size_t at = 0; at < image.size(); ++at) {
     base::Buffer changed = image;

@@ -687,7 +687,7 @@ TEST_CASE("the fingerprint of the limits tells each limit apart") {
   CHECK(StateLimits{}.fingerprint() == limits[0].fingerprint());
 }
 
-TEST_CASE("counts tell sessions, orphans, dead ones, resources and locks") {
+TEST_CASE("counts tell sessions, orphans, dead ones, resources, locks and who waits") {
   Bench bench;
   Client a = bench.client(kOne, 1);
   Client b = bench.client(kTwo, 1);
@@ -697,7 +697,7 @@ TEST_CASE("counts tell sessions, orphans, dead ones, resources and locks") {
   bench.acquire(c, "y");
   bench.depart({{kTwo, ring(1)}});
   bench.apply(kOne, Expire{bench.mark_of(c)});
-  CHECK(bench.state.counts() == StateCounts{3, 1, 1, 2, 3});
+  CHECK(bench.state.counts() == StateCounts{3, 1, 1, 2, 3, 1});
 }
 
 }  // namespace
