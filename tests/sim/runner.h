@@ -31,7 +31,9 @@ struct Summary {
 struct RunnerOptions {
   unsigned jobs = 1;
   std::optional<Workload> workload;  // Else each seed's own.
-  bool skip_crashes = false;         // For planted bugs: go on with the next seed.
+
+  // For planted bugs: a crash, or a run that reaches its time limit, is no find. Go on.
+  bool judged_only = false;
 };
 
 // Stops at the first violation; of several workers', the lowest seed found is told.

@@ -23,7 +23,7 @@ void print_coverage(const sim::Coverage& coverage) {
 int replay(std::uint64_t seed, const sim::RunnerOptions& runner, bool trace) {
   sim::RunOptions options = sim::RunOptions::from_seed(seed);
   if (runner.workload) options.workload = *runner.workload;
-  options.check_invariants = !runner.skip_crashes;
+  options.check_invariants = !runner.judged_only;
   const sim::RunResult result = sim::World(options, trace).run();
   std::printf("%s\n", options.to_string().c_str());
   print_coverage(result.coverage);
@@ -104,7 +104,7 @@ int main(int argc, char** argv) {
       return kUsage;
     }
     sim::activate_mutant(mutant);
-    options.skip_crashes = true;
+    options.judged_only = true;
     if (seeds.empty() && one->empty()) seeds = "1-2000";
   }
   if (!one->empty()) return replay(seed, options, trace);

@@ -77,7 +77,8 @@ RunResult World::run() {
   Duration look_at = options_.faulty_time + traffic + kRestStep;
   int restful = 0;
   bool rested = false;
-  while (!queue_.empty() && violations_.empty() && !lock_checker_.violated()) {
+  while (!queue_.empty() && violations_.empty() && !lock_checker_.violated() &&
+         !seal_checker_.violation()) {
     if (queue_.next_at() > look_at) {
       if (traffic_) {
         traffic_ = false;
@@ -99,11 +100,11 @@ RunResult World::run() {
   }
   std::vector<Violation> found = std::move(violations_);
   for (Violation& violation : lock_checker_.finish()) found.push_back(std::move(violation));
-  if (found.empty() && !rested) {
-    found.push_back({"rest", "healed and without traffic, the run did not come to rest"});
-  }
   for (Violation& violation : evs_checker_.finish(rested)) found.push_back(std::move(violation));
   if (seal_checker_.violation()) found.push_back({"seal", *seal_checker_.violation()});
+  if (found.empty() && !rested) {
+    found.push_back({kRest, "healed and without traffic, the run did not come to rest"});
+  }
   collect_coverage();
   return {std::move(found), now_, events_, std::move(coverage_)};
 }

@@ -23,6 +23,9 @@
 
 namespace sim {
 
+// The property that a run breaks which reaches its time limit.
+inline constexpr const char* kRest = "rest";
+
 struct RunResult {
   std::vector<Violation> violations;
   Duration simulated{};
