@@ -75,7 +75,7 @@ TEST_CASE("a message of any size around a packet's boundary arrives whole") {
 
 TEST_CASE("any row of messages of all services arrives whole and in order") {
   base::Random random(1);
-  for (int run = 0; run < 400; ++run) {
+  for (std::size_t run = 0; run < 400; ++run) {
     const std::size_t bytes_max = random.between(4, 80);
     std::vector<Sent> messages(random.between(1, 20));
     for (Sent& message : messages) {
@@ -97,7 +97,7 @@ TEST_CASE("a message that just fits takes one packet, one byte more takes two") 
 
 TEST_CASE("small messages share a packet") {
   SendQueue queue(kRoom);
-  for (int i = 0; i < 10; ++i) REQUIRE(queue.push(Service::agreed, pattern(5, i)));
+  for (std::size_t i = 0; i < 10; ++i) REQUIRE(queue.push(Service::agreed, pattern(5, i)));
   CHECK(queue.pack(1000).messages_ended == 10);
   CHECK(queue.empty());
 }

@@ -423,11 +423,11 @@ struct Witness {
   // The latest release of `number` that all others have heard of, or of what came of it.
   std::optional<Duration> newest_known_to_all(Number number, const std::vector<Number>& all) {
     std::optional<Duration> newest;
-    for (const auto& [hop, at] : released[number]) {
+    for (const auto& release : released[number]) {
       const bool known = std::all_of(all.begin(), all.end(), [&](Number other) {
-        return other == number || highest_heard[other] >= hop;
+        return other == number || highest_heard[other] >= release.first;
       });
-      if (known) newest = at;
+      if (known) newest = release.second;
     }
     return newest;
   }
