@@ -17,10 +17,12 @@ enum class Type : std::uint8_t {
   join = 5,
   commit = 6,
   presence = 7,
+  acknowledgement = 8,
 };
 
 constexpr std::uint8_t kSafe = 1;
 constexpr std::uint8_t kExchange = 2;
+constexpr std::uint8_t kAsks = 4;
 
 void write(ByteWriter& out, const TokenMessage& m) {
   out.ring(m.ring);
@@ -77,7 +79,8 @@ void write(ByteWriter& out, const PacketMessage& m) {
   out.ring(m.ring);
   out.u64(m.sequence);
   out.u8(m.sender);
-  out.u8(static_cast<std::uint8_t>((m.safe ? kSafe : 0) | (m.exchange ? kExchange : 0)));
+  out.u8(static_cast<std::uint8_t>((m.safe ? kSafe : 0) | (m.exchange ? kExchange : 0) |
+                                   (m.asks ? kAsks : 0)));
   out.bytes(m.payload);
 }
 
@@ -87,9 +90,14 @@ PacketMessage read_packet(ByteReader& in) {
   m.sequence = in.u64();
   m.sender = in.u8();
   const std::uint8_t flags = in.u8();
-  if (m.sequence == 0 || m.sender >= kMembersMax || (flags & ~(kSafe | kExchange)) != 0) in.fail();
+  if (m.sequence == 0 || m.sender >= kMembersMax || (flags & ~(kSafe | kExchange | kAsks)) != 0) {
+    in.fail();
+  }
   m.safe = (flags & kSafe) != 0;
   m.exchange = (flags & kExchange) != 0;
+  m.asks = (flags & kAsks) != 0;
+  // What is exchanged is acknowledged on the token alone.
+  if (m.exchange && m.asks) in.fail();
   const base::Bytes payload = in.rest();
   m.payload.assign(payload.begin(), payload.end());
   return m;
@@ -185,6 +193,18 @@ PresenceMessage read_presence(ByteReader& in) {
   return m;
 }
 
+void write(ByteWriter& out, const AcknowledgementMessage& m) {
+  out.ring(m.ring);
+  out.u64(m.received);
+}
+
+AcknowledgementMessage read_acknowledgement(ByteReader& in) {
+  AcknowledgementMessage m;
+  m.ring = in.ring();
+  m.received = in.u64();
+  return m;
+}
+
 Type type_of(const TokenMessage&) {
   return Type::token;
 }
@@ -206,6 +226,9 @@ Type type_of(const CommitMessage&) {
 Type type_of(const PresenceMessage&) {
   return Type::presence;
 }
+Type type_of(const AcknowledgementMessage&) {
+  return Type::acknowledgement;
+}
 
 Message read_body(Type type, ByteReader& in) {
   switch (type) {
@@ -223,6 +246,8 @@ Message read_body(Type type, ByteReader& in) {
       return read_commit(in);
     case Type::presence:
       return read_presence(in);
+    case Type::acknowledgement:
+      return read_acknowledgement(in);
   }
   in.fail();
   return WakeMessage{};
@@ -262,7 +287,7 @@ Buffer encode_exchange(const PacketMessage& old_packet) {
 std::optional<PacketMessage> decode_exchange(base::Bytes bytes) {
   ByteReader in(bytes);
   PacketMessage packet = read_packet(in);
-  if (!in.finish()) return std::nullopt;
+  if (!in.finish() || packet.asks) return std::nullopt;
   return packet;
 }
 

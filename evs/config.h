@@ -59,6 +59,11 @@ struct Config {
   std::uint32_t personal_window = 40;
   std::uint32_t rotation_window = 120;
 
+  // A safe message asks the others to acknowledge it outside the token while all members together
+  // sent at most this many packets in the last rotation. It is delivered after about one round trip
+  // then, for a small datagram from each member to each other. 0: nobody asks.
+  std::uint32_t acknowledge_packets_max = 4;
+
   // Packets that may be numbered beyond what all members have. Bounds every store: a ring member
   // keeps at most this many packets of each ring.
   std::uint32_t outstanding_max = 1024;

@@ -64,9 +64,11 @@ void Member::dispatch(Instant now, base::NodeId from, Message message) {
   } else if (auto* wake = std::get_if<WakeMessage>(&message)) {
     if (operational) on_wake(now, *wake, *operational);
   } else if (auto* packet = std::get_if<PacketMessage>(&message)) {
-    if (operational) on_packet(now, std::move(*packet), *operational);
+    if (operational) on_packet(now, from, std::move(*packet), *operational);
     if (gather) on_packet(now, std::move(*packet), *gather);
     if (recovery) on_packet(now, std::move(*packet), *recovery);
+  } else if (auto* acknowledgement = std::get_if<AcknowledgementMessage>(&message)) {
+    if (operational) on_acknowledgement(from, *acknowledgement, *operational);
   } else if (auto* join = std::get_if<JoinMessage>(&message)) {
     if (join->sender.node != from) {
       ++statistics_.datagrams_malformed;

@@ -66,7 +66,7 @@ class Member {
   void on_token_receipt(Instant now, base::NodeId from, const TokenReceiptMessage& receipt,
                         TokenPass& pass, const Ring& ring);
   void on_wake(Instant now, const WakeMessage& wake, Operational& state);
-  void on_packet(Instant now, PacketMessage packet, Operational& state);
+  void on_packet(Instant now, base::NodeId from, PacketMessage packet, Operational& state);
   void on_presence(Instant now, const PresenceMessage& presence, Operational& state);
   void on_join(Instant now, const JoinMessage& join, Operational& state);
   void visit(Instant now, Operational& state, TokenMessage token);
@@ -76,6 +76,11 @@ class Member {
   void watch_progress(Instant now, Operational& state, Sequence sequence);
   void send_presence(Instant now, Operational& state);
   void wake_holder(Instant now, Operational& state);
+
+  // acknowledgement.cc
+  void on_acknowledgement(base::NodeId from, const AcknowledgementMessage& acknowledgement,
+                          Operational& state);
+  void acknowledge(Operational& state);
 
   // delivery.cc
   void deliver_regular(Ring& ring, Sequence stable);

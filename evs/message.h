@@ -63,6 +63,16 @@ struct PacketMessage {
   bool safe = false;
   bool exchange = false;  // The payload is an old ring's packet, with its header.
   Buffer payload;
+
+  // The sender has received everything up to this packet, and asks the others to say so of
+  // themselves when it is true. In what is sent first only; a retransmission asks for nothing.
+  bool asks = false;
+};
+
+// The sender has received everything up to `received`: its entry of the vector, outside the token.
+struct AcknowledgementMessage {
+  RingId ring;
+  Sequence received = 0;
 };
 
 struct Candidate {
@@ -106,6 +116,6 @@ struct PresenceMessage {
 };
 
 using Message = std::variant<TokenMessage, TokenReceiptMessage, WakeMessage, PacketMessage,
-                             JoinMessage, CommitMessage, PresenceMessage>;
+                             JoinMessage, CommitMessage, PresenceMessage, AcknowledgementMessage>;
 
 }  // namespace evs

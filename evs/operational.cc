@@ -76,12 +76,10 @@ void Member::release(Instant now, Operational& state) {
   const std::uint32_t allowed = allowance(*ring_, state.pass, token);
   std::uint32_t left = allowed;
   answer_requests(*ring_, token, left);
-  number_waiting(token, left);
-
-  const std::uint32_t sent = allowed - left;
   token.rotation_packets -= std::min(token.rotation_packets, state.pass.packets_sent);
-  token.rotation_packets += sent;
-  state.pass.packets_sent = sent;
+  token.rotation_packets += allowed - left;
+  number_waiting(token, left);
+  state.pass.packets_sent = allowed - left;
 
   ring_->acknowledged[ring_->self_index] =
       MUTANT("acknowledges_highest_seen") ? ring_->store.highest() : ring_->store.received();
@@ -99,16 +97,25 @@ void Member::number_waiting(TokenMessage& token, std::uint32_t& allowance) {
   // An exchanged packet carries a second header; every packet leaves room for it.
   const std::size_t payload_max =
       config_.datagram_bytes_max - kPacketHeaderBytes - kExchangeHeaderBytes;
+  bool safe = false;
   while (allowance > 0 && !send_queue_.empty()) {
     PackedPayload packed = send_queue_.pack(payload_max);
     --allowance;
+    ++token.rotation_packets;
+    safe = safe || packed.safe;
+    // The last packet of the visit asks for all of them, if the ring is quiet and I can say the
+    // same of myself.
+    const bool asks = safe && send_queue_.empty() &&
+                      token.rotation_packets <= config_.acknowledge_packets_max &&
+                      ring_->store.received() == token.sequence;
     number_packet(*ring_, token,
                   PacketMessage{{},
                                 0,
                                 static_cast<std::uint8_t>(ring_->self_index),
                                 packed.safe,
                                 false,
-                                std::move(packed.payload)});
+                                std::move(packed.payload),
+                                asks});
     for (std::uint32_t index = 0; index < packed.messages_ended; ++index) {
       ++statistics_.messages_sent;
       trace(TraceEvent::message_numbered, ring_->id, token.sequence, index);
@@ -116,7 +123,7 @@ void Member::number_waiting(TokenMessage& token, std::uint32_t& allowance) {
   }
 }
 
-void Member::on_packet(Instant, PacketMessage packet, Operational& state) {
+void Member::on_packet(Instant, base::NodeId from, PacketMessage packet, Operational& state) {
   if (packet.ring != ring_->id || packet.sender >= ring_->size()) return;
   // While the token rests here nobody can have numbered a packet beyond it.
   if (state.held && packet.sequence > state.held->sequence) {
@@ -126,6 +133,12 @@ void Member::on_packet(Instant, PacketMessage packet, Operational& state) {
   const auto inserted = ring_->store.insert(
       packet.sequence,
       Packet{packet.sender, packet.safe, packet.exchange, std::move(packet.payload)});
+  if (inserted != PacketStore::Insert::beyond && packet.asks &&
+      from == ring_->members[packet.sender].node) {
+    ring_->merge_acknowledged(packet.sender, packet.sequence);
+    state.asked = std::max(state.asked, packet.sequence);
+  }
+  acknowledge(state);
   if (inserted != PacketStore::Insert::stored) {
     ++statistics_.packets_duplicate;
     return;

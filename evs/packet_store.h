@@ -36,6 +36,9 @@ class PacketStore {
   Sequence highest() const { return highest_; }
 
   Sequence discarded() const { return discarded_; }
+
+  // The highest number that insert() would take now.
+  Sequence limit() const { return discarded_ + capacity_; }
   void discard_to(Sequence sequence);
 
  private:

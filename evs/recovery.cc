@@ -190,6 +190,11 @@ void Member::on_packet(Instant, PacketMessage packet, Recovery& state) {
     ++statistics_.packets_duplicate;
     return;
   }
+  if (MUTANT("acknowledges_before_install") && packet.asks &&
+      state.ring.store.received() >= packet.sequence) {
+    state.ring.acknowledged[state.ring.self_index] = packet.sequence;
+    send_to_ring(state.ring, encode(AcknowledgementMessage{state.ring.id, packet.sequence}));
+  }
   if (!packet.exchange) return;
   std::optional<PacketMessage> old = decode_exchange(packet.payload);
   if (!old || (old->ring == ring_->id && old->sender >= ring_->size())) {

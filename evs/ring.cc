@@ -8,8 +8,9 @@
 
 namespace evs {
 
-// A packet may be numbered `outstanding_max` beyond what its sender knows to be stable, and a
-// receiver's own knowledge lags behind by at most as much again.
+// A packet may be numbered `outstanding_max` beyond what its sender knows to be stable, which the
+// token tells everybody; and until a receiver has the token again, and discards, at most a
+// rotation's packets are added, which are not more (Config::validate).
 Ring::Ring(const RingId& ring_id, std::vector<Processor> ring_members, const Processor& self,
            std::size_t outstanding_max)
     : id(ring_id),
@@ -36,9 +37,11 @@ Sequence Ring::stable() const {
 
 void Ring::merge_acknowledged(const std::vector<Sequence>& entries) {
   CHECK(entries.size() == acknowledged.size());
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    acknowledged[i] = std::max(acknowledged[i], entries[i]);
-  }
+  for (std::size_t i = 0; i < entries.size(); ++i) merge_acknowledged(i, entries[i]);
+}
+
+void Ring::merge_acknowledged(std::size_t index, Sequence entry) {
+  acknowledged[index] = std::max(acknowledged[index], entry);
 }
 
 void Ring::discard() {
@@ -49,6 +52,13 @@ void Ring::discard() {
 
 bool Ring::contains(const Processor& processor) const {
   return std::binary_search(members.begin(), members.end(), processor);
+}
+
+std::optional<std::size_t> Ring::index_of(base::NodeId node) const {
+  for (std::size_t i = 0; i < size(); ++i) {
+    if (members[i].node == node) return i;
+  }
+  return std::nullopt;
 }
 
 }  // namespace evs

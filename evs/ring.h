@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include "evs/frame.h"
@@ -38,6 +39,7 @@ struct Ring {
   Sequence stable() const;
 
   void merge_acknowledged(const std::vector<Sequence>& entries);
+  void merge_acknowledged(std::size_t index, Sequence entry);
 
   // Discards what is stable and was delivered here [rule 5].
   void discard();
@@ -46,6 +48,7 @@ struct Ring {
   std::size_t successor() const { return (self_index + 1) % size(); }
   std::size_t predecessor() const { return (self_index + size() - 1) % size(); }
   bool contains(const Processor& processor) const;
+  std::optional<std::size_t> index_of(base::NodeId node) const;
 };
 
 constexpr MemberMask bit(std::size_t index) {

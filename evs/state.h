@@ -42,6 +42,7 @@ struct Operational {
   Sequence idle_sequence = 0;  // At the last visit everything up to here was stable.
   bool idle = false;
   bool requests_seen = false;  // The accepted token carried requests.
+  Sequence asked = 0;          // Up to here an acknowledgement outside the token is wanted.
   Deadline presence_at;
 
   // Each member's acknowledgement as last seen, and since when it has not moved while there was

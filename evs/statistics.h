@@ -16,9 +16,11 @@ struct Statistics {
   std::uint64_t packets_sent = 0;
   std::uint64_t packets_retransmitted = 0;
   std::uint64_t packets_duplicate = 0;
+  std::uint64_t acknowledgements_sent = 0;
   std::uint64_t messages_sent = 0;
   std::uint64_t messages_delivered = 0;
   std::uint64_t safe_delivered_regular = 0;
+  std::uint64_t safe_by_acknowledgement = 0;  // Of those: packets for which no token was awaited.
   std::uint64_t delivered_transitional = 0;
   std::uint64_t delivered_beyond_gap = 0;
   std::uint64_t gathers = 0;

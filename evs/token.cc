@@ -50,6 +50,8 @@ void Member::on_token_receipt(Instant, base::NodeId from, const TokenReceiptMess
 
 void Member::answer_requests(const Ring& ring, TokenMessage& token, std::uint32_t& allowance) {
   std::erase_if(token.requests, [&](Sequence sequence) {
+    // Whoever asked has said since, outside the token, that it has come.
+    if (sequence <= ring.stable()) return true;
     const Packet* packet = ring.store.find(sequence);
     if (packet == nullptr || allowance == 0) return false;
     --allowance;
@@ -81,8 +83,10 @@ std::uint32_t Member::allowance(const Ring& ring, const TokenPass& pass,
   const std::uint64_t outstanding = token.sequence - std::min(token.sequence, ring.stable());
   const std::uint64_t numbers =
       config_.outstanding_max - std::min<std::uint64_t>(config_.outstanding_max, outstanding);
+  // Never the least in a sound ring: see Ring's constructor.
+  const std::uint64_t room = ring.store.limit() - std::min(ring.store.limit(), token.sequence);
   return static_cast<std::uint32_t>(
-      std::min<std::uint64_t>({config_.personal_window, rotation, numbers}));
+      std::min<std::uint64_t>({config_.personal_window, rotation, numbers, room}));
 }
 
 void Member::number_packet(Ring& ring, TokenMessage& token, PacketMessage packet) {

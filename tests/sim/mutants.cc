@@ -15,6 +15,8 @@ constexpr Mutant kMutants[] = {
     {"safe_when_received_here", "rule 4: safe delivery without waiting for anybody"},
     {"safe_without_predecessor", "rule 3: stable without the predecessor's entry"},
     {"acknowledges_highest_seen", "rule 1: the entry is the highest number seen, gaps or not"},
+    {"acknowledges_asked_with_gaps", "rule 3: an acknowledgement of what was not received"},
+    {"acknowledges_before_install", "rule 6: an acknowledgement of what is not yet installed"},
     {"discard_by_own_delivery", "rule 5: packets are discarded once delivered here"},
     {"duplicate_tokens_accepted", "rule 2: a copy of a token is a token"},
     {"before_gap_only_from_deliver", "rule 14(c'): before the gap too, only senders in D"},
@@ -53,6 +55,7 @@ constexpr Mutant kMutants[] = {
 // Not found by 2,000 random seeds, or not yet tried that long: their rules are tested by the unit
 // tests alone.
 constexpr Mutant kRareMutants[] = {
+    {"acknowledgement_of_another_ring", "rule 3: an acknowledgement of another ring counts"},
     {"obligation_dropped", "rule 13: the obligation set is dropped at the second recovery"},
     {"obligation_not_united", "rule 9: obligation sets are not united over the transitional set"},
     {"installs_one_visit_late", "rule 6: installs a visit after all bits were seen"},

@@ -62,11 +62,14 @@ std::vector<Message> one_of_each() {
   exchange.exchange = true;
   PacketMessage empty = packet();
   empty.payload.clear();
+  PacketMessage asking = packet();
+  asking.asks = true;
   return {token(),  TokenMessage{kRing, 1, 0, 0, 0, 0, 0, {0}, {}},
           join(),   TokenReceiptMessage{kRing, 99},
           commit(), WakeMessage{kRing},
           packet(), exchange,
-          empty,    PresenceMessage{processor(5, 50), kRing}};
+          empty,    PresenceMessage{processor(5, 50), kRing},
+          asking,   AcknowledgementMessage{kRing, 77}};
 }
 
 void check_refused(const Message& message) {
@@ -99,6 +102,16 @@ TEST_CASE("each message comes back as it was") {
   CHECK(p.safe);
   CHECK_FALSE(p.exchange);
   CHECK(p.payload == packet().payload);
+
+  CHECK_FALSE(p.asks);
+  PacketMessage asking = packet();
+  asking.asks = true;
+  CHECK(std::get<PacketMessage>(*decode(encode(asking))).asks);
+
+  const auto a =
+      std::get<AcknowledgementMessage>(*decode(encode(AcknowledgementMessage{kRing, 77})));
+  CHECK(a.ring == kRing);
+  CHECK(a.received == 77);
 
   const auto j = std::get<JoinMessage>(*decode(encode(join())));
   CHECK(j.sender == join().sender);
@@ -178,7 +191,7 @@ TEST_CASE("a flipped bit is refused or is another message, never the same one") 
 }
 
 TEST_CASE("unknown types are refused") {
-  for (int type : {0, 8, 9, 255}) {
+  for (int type : {0, 9, 10, 255}) {
     Buffer bytes = encode(WakeMessage{kRing});
     bytes[1] = static_cast<std::byte>(type);
     CHECK_FALSE(decode(bytes).has_value());
@@ -252,8 +265,12 @@ TEST_CASE("values that no member sends are refused") {
   check_refused(p);
 
   Buffer bytes = encode(packet());
-  bytes[kPacketHeaderBytes - 1] = std::byte{4};
+  bytes[kPacketHeaderBytes - 1] = std::byte{8};
   CHECK_FALSE(decode(bytes).has_value());
+  p = packet();
+  p.exchange = true;
+  p.asks = true;
+  check_refused(p);
 }
 
 TEST_CASE("a packet costs its payload and the header that is accounted for") {
@@ -277,6 +294,9 @@ TEST_CASE("an exchange packet carries a packet of an old ring") {
   }
   PacketMessage wrong = packet();
   wrong.sequence = 0;
+  CHECK_FALSE(decode_exchange(encode_exchange(wrong)).has_value());
+  wrong = packet();
+  wrong.asks = true;
   CHECK_FALSE(decode_exchange(encode_exchange(wrong)).has_value());
 }
 

@@ -65,7 +65,9 @@ TEST_CASE("the store takes numbers up to its capacity beyond what was discarded"
     CHECK(store.insert(capacity, packet(capacity)) == Insert::stored);
     for (Sequence s = 1; s < capacity; ++s) CHECK(store.insert(s, packet(s)) == Insert::stored);
     CHECK(store.received() == capacity);
+    CHECK(store.limit() == capacity);
     store.discard_to(1);
+    CHECK(store.limit() == capacity + 1);
     CHECK(store.insert(capacity + 1, packet(capacity + 1)) == Insert::stored);
     CHECK(store.insert(capacity + 2, packet(0)) == Insert::beyond);
     for (Sequence s = 2; s <= capacity + 1; ++s) {
