@@ -45,7 +45,8 @@ bool Candidates::has_failed(const Processor& processor) const {
   return candidate != nullptr && candidate->failed;
 }
 
-bool Candidates::merge(const Processor& sender, const std::vector<Candidate>& sets) {
+bool Candidates::merge(const Processor& sender, const std::vector<Candidate>& sets,
+                       std::uint32_t forwarded) {
   bool changed = propose(sender);
   // Somebody who speaks now is not his former life.
   for (const Candidate& known : std::vector<Candidate>(sets_)) {
@@ -63,13 +64,14 @@ bool Candidates::merge(const Processor& sender, const std::vector<Candidate>& se
   for (const Candidate& candidate : sets) {
     changed |= candidate.failed ? fail(candidate.processor) : propose(candidate.processor);
   }
-  if (sets_ == sets && !agrees(sender)) consenting_.push_back(sender);
+  if (sets_ == sets && !agrees(sender)) consenting_.emplace_back(sender, forwarded);
   return changed;
 }
 
 bool Candidates::agrees(const Processor& processor) const {
   return processor == self_ ||
-         std::find(consenting_.begin(), consenting_.end(), processor) != consenting_.end();
+         std::any_of(consenting_.begin(), consenting_.end(),
+                     [&](const auto& consenting) { return consenting.first == processor; });
 }
 
 void Candidates::forget_consensus() {
@@ -80,6 +82,21 @@ bool Candidates::consensus() const {
   return std::all_of(sets_.begin(), sets_.end(), [&](const Candidate& candidate) {
     return candidate.failed || agrees(candidate.processor);
   });
+}
+
+Processor Candidates::hindmost(std::uint32_t own_forwarded) const {
+  Processor hindmost = self_;
+  std::optional<std::uint32_t> least;
+  for (const Processor& processor : alive()) {
+    std::uint32_t forwarded = own_forwarded;
+    for (const auto& [other, passed_on] : consenting_) {
+      if (other == processor) forwarded = passed_on;
+    }
+    if (least && forwarded >= *least) continue;
+    least = forwarded;
+    hindmost = processor;
+  }
+  return hindmost;
 }
 
 void Candidates::fail_silent() {

@@ -107,6 +107,7 @@ void write(ByteWriter& out, const JoinMessage& m) {
   out.processor(m.sender);
   out.u64(m.ring_sequence);
   out.u8(m.leaving ? 1 : 0);
+  out.u32(m.forwarded);
   out.u8(static_cast<std::uint8_t>(m.candidates.size()));
   for (const Candidate& c : m.candidates) {
     out.processor(c.processor);
@@ -133,6 +134,7 @@ JoinMessage read_join(ByteReader& in) {
   m.sender = in.processor();
   m.ring_sequence = in.u64();
   m.leaving = read_flag(in);
+  m.forwarded = in.u32();
   m.candidates.resize(in.count8(kCandidatesMax));
   for (Candidate& c : m.candidates) {
     c.processor = in.processor();

@@ -18,6 +18,7 @@ void Member::enter_commit(Instant now, CommitMessage commit) {
   ring_sequence_ = commit.ring.sequence;
   commit.entries[commit.hop % members] = freeze();
   ++commit.hop;
+  ++forwarded_;
 
   Commit state;
   state.passed = encode(commit);

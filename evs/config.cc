@@ -29,6 +29,10 @@ base::Result<void, std::string> Config::validate() const {
     return wrong("join_interval: must be positive and below consensus_timeout");
   }
   if (presence_interval <= Duration::zero()) return wrong("presence_interval: must be positive");
+  if (readmission_pause <= Duration::zero()) return wrong("readmission_pause: must be positive");
+  if (readmission_pause_max < Duration::zero() || readmission_pause_max > std::chrono::hours(1)) {
+    return wrong("readmission_pause_max: must be from 0 to an hour");
+  }
   if (fail_to_receive_timeout < token_timeout) {
     return wrong("fail_to_receive_timeout: must not be below token_timeout");
   }

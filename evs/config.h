@@ -48,6 +48,13 @@ struct Config {
   // How often a ring tells the configured nodes outside it that it exists.
   Duration presence_interval = std::chrono::milliseconds(200);
 
+  // A node that ended rings without being in the next one, three times and more, is not heard for
+  // this long, then twice as long and so on up to the maximum; a ring without a majority of the
+  // nodes waits for a fifth of that at most. As long as two maxima without a further time are
+  // forgiveness. A maximum of 0: every node is always heard.
+  Duration readmission_pause = std::chrono::milliseconds(500);
+  Duration readmission_pause_max = std::chrono::seconds(10);
+
   // A member whose acknowledgement stands still this long while the ring moves on fails to receive.
   Duration fail_to_receive_timeout = std::chrono::milliseconds(900);
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mutant.h"
 #include "evs/member.h"
 
 namespace evs {
@@ -16,6 +17,8 @@ void Member::enter_gather(Instant now, std::string_view reason, const JoinMessag
   // Leaving is final: whatever the old ring's token was doing here is forgotten [rule 7].
   Gather state;
   state.consensus_at = now.boot + config_.consensus_timeout;
+  state.previous = std::exchange(agreed_, {});
+  state.forwarded = std::exchange(forwarded_, 0);
   state_ = std::move(state);
   candidates_.forget_consensus();
   if (join != nullptr) take_join(*join);
@@ -24,7 +27,8 @@ void Member::enter_gather(Instant now, std::string_view reason, const JoinMessag
 }
 
 void Member::send_join(Instant now, Gather& state) {
-  send_to_configured(encode(JoinMessage{self_, ring_sequence_, false, candidates_.sets()}));
+  send_to_configured(
+      encode(JoinMessage{self_, ring_sequence_, false, state.forwarded, candidates_.sets()}));
   state.join_at = now.boot + config_.join_interval;
 }
 
@@ -48,7 +52,7 @@ bool Member::take_join(const JoinMessage& join) {
   if (candidates_.has_failed(join.sender)) return false;
   ring_sequence_ = std::max(ring_sequence_, join.ring_sequence);
   return join.leaving ? candidates_.fail(join.sender)
-                      : candidates_.merge(join.sender, join.candidates);
+                      : candidates_.merge(join.sender, join.candidates, join.forwarded);
 }
 
 void Member::on_join(Instant now, const JoinMessage& join, Gather& state) {
@@ -75,6 +79,11 @@ void Member::after_join(Instant now, Gather& state) {
   // for a moment; the silent ones fail by time.
   const auto same_node = [](const Processor& a, const Processor& b) { return a.node == b.node; };
   if (std::adjacent_find(alive.begin(), alive.end(), same_node) != alive.end()) return;
+  if (alive.size() > 1 && alive == state.previous && !MUTANT("same_consensus_again")) {
+    force_failure(now, state);
+    return;
+  }
+  agreed_ = alive;
   if (alive.front() != self_) {
     state.consensus_at.reset();
     if (!state.commit_lost_at) state.commit_lost_at = now.boot + config_.token_timeout;
@@ -86,6 +95,22 @@ void Member::after_join(Instant now, Gather& state) {
   commit.entries.resize(alive.size());
   commit.members = std::move(alive);
   enter_commit(now, std::move(commit));
+}
+
+// All agree a second time on what came to nothing the first time: Joins arrive where the token does
+// not. It got lost on its way to the first of those who passed on the fewest; this one fails
+// [Agarwal94]. If it is me, I go on alone.
+void Member::force_failure(Instant now, Gather& state) {
+  ++statistics_.failures_forced;
+  const Processor hindmost = candidates_.hindmost(state.forwarded);
+  for (const Processor& processor : candidates_.alive()) {
+    if (hindmost == self_ || processor == hindmost) candidates_.fail(processor);
+  }
+  state.previous.clear();
+  state.consensus_at = now.boot + config_.consensus_timeout;
+  state.commit_lost_at.reset();
+  send_join(now, state);
+  after_join(now, state);
 }
 
 void Member::on_commit(Instant now, base::NodeId from, CommitMessage commit, Gather&) {

@@ -19,6 +19,9 @@ void Member::install(Instant now, TokenMessage token) {
   send_queue_.restart_message();
   ring_ = std::move(state.ring);
   ring_->delivered = state.install_sequence;
+  readmission_.installed(now.boot, candidates_.sets(), ring_->members);
+  agreed_.clear();
+  forwarded_ = 0;
   start_round(ring_->members);
   announce_regular(now);  // (d)
   enter_operational(now, std::move(state.pass), std::move(token));

@@ -10,6 +10,7 @@
 #include "evs/candidates.h"
 #include "evs/codec.h"
 #include "evs/node.h"
+#include "evs/readmission.h"
 #include "evs/state.h"
 
 namespace evs {
@@ -75,6 +76,7 @@ class Member {
   bool may_hold(const Operational& state) const;
   void watch_progress(Instant now, Operational& state, Sequence sequence);
   void send_presence(Instant now, Operational& state);
+  bool bars(Instant now, const Processor& stranger);
   void wake_holder(Instant now, Operational& state);
 
   // acknowledgement.cc
@@ -95,6 +97,7 @@ class Member {
   void on_commit(Instant now, base::NodeId from, CommitMessage commit, Gather& state);
   void on_consensus_timeout(Instant now, Gather& state);
   void after_join(Instant now, Gather& state);
+  void force_failure(Instant now, Gather& state);
   void send_join(Instant now, Gather& state);
   bool stale(const JoinMessage& join) const;
 
@@ -132,7 +135,13 @@ class Member {
   Configuration regular_;
   TokenEvidence evidence_;
   Candidates candidates_;
+  Readmission readmission_;
   std::uint64_t ring_sequence_ = 0;  // The highest heard of.
+
+  // Of the present attempt: who agreed on it, and how many tokens this member passed on in it.
+  std::vector<Processor> agreed_;
+  std::uint32_t forwarded_ = 0;
+
   State state_;
 
   SendQueue send_queue_;

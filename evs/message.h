@@ -87,6 +87,7 @@ struct JoinMessage {
   Processor sender;
   std::uint64_t ring_sequence = 0;    // The highest the sender has heard of.
   bool leaving = false;               // The sender is about to leave for good.
+  std::uint32_t forwarded = 0;        // Tokens it passed on in the last attempt, if that failed.
   std::vector<Candidate> candidates;  // Sorted.
 };
 

@@ -168,13 +168,25 @@ void Member::send_presence(Instant now, Operational& state) {
   state.presence_at = now.boot + config_.presence_interval;
   NodeMask outside = all_of(config_.nodes.size());
   for (const Processor& member : ring_->members) outside &= ~mask_of(member.node);
+  // Whom I would not hear I do not call.
+  for (base::NodeId node : config_.nodes) {
+    if (readmission_.barred(now.boot, node, ring_->size())) outside &= ~mask_of(node);
+  }
+  if (outside == 0) return;
   transmits_.push_back({outside, encode(PresenceMessage{self_, ring_->id})});
 }
 
 void Member::on_presence(Instant now, const PresenceMessage& presence, Operational&) {
-  if (ring_->contains(presence.sender)) return;
+  if (ring_->contains(presence.sender) || bars(now, presence.sender)) return;
   candidates_.merge(presence.sender, {});
   enter_gather(now, "another ring is present");
+}
+
+// A ring that stands is not left for a stranger who has ended it too often.
+bool Member::bars(Instant now, const Processor& stranger) {
+  if (!readmission_.barred(now.boot, stranger.node, ring_->size())) return false;
+  ++statistics_.strangers_barred;
+  return true;
 }
 
 void Member::on_join(Instant now, const JoinMessage& join, Operational&) {
@@ -184,7 +196,7 @@ void Member::on_join(Instant now, const JoinMessage& join, Operational&) {
   for (const Candidate& candidate : join.candidates) {
     if (candidate.failed && candidate.processor == self_) return;
   }
-  if (join.leaving && !member) return;
+  if (!member && (join.leaving || bars(now, join.sender))) return;
   enter_gather(now, join.leaving ? "a member leaves" : "a Join came", &join);
 }
 

@@ -48,6 +48,7 @@ void Member::enter_recovery(Instant now, CommitMessage commit) {
   state.pass.accepted_hop = state.ring.self_index == 0 ? members - 1 : 0;
   state.pass.lost_at = now.boot + config_.token_timeout;
   ++commit.hop;
+  ++forwarded_;
   state.commit_passed = encode(commit);
   if (members > 1) state.commit_retransmit_at = now.boot + config_.token_retransmit;
   send_to(commit.members[commit.hop % members], state.commit_passed);
@@ -128,6 +129,7 @@ void Member::visit(Instant now, Recovery& state, TokenMessage token) {
     token.recovered |= self;
   }
   pass_token(now, state.ring, state.pass, std::move(token));
+  ++forwarded_;
   state.ring.discard();
 }
 

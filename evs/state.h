@@ -59,6 +59,11 @@ struct Gather {
   Deadline join_at;
   Deadline consensus_at;
   Deadline commit_lost_at;  // Consensus was reached; the representative should speak.
+
+  // The attempt before, if there was one since the last install: who had agreed on it, and how many
+  // tokens this member passed on in it.
+  std::vector<Processor> previous;
+  std::uint32_t forwarded = 0;
 };
 
 // The Commit token went by once: what I bring from the old ring is frozen [rule 8].

@@ -24,6 +24,8 @@ struct Statistics {
   std::uint64_t delivered_transitional = 0;
   std::uint64_t delivered_beyond_gap = 0;
   std::uint64_t gathers = 0;
+  std::uint64_t failures_forced = 0;  // The same consensus twice without a ring.
+  std::uint64_t strangers_barred = 0;
   std::uint64_t recoveries = 0;
   std::uint64_t recoveries_failed = 0;
   std::uint64_t recoveries_with_obligation = 0;

@@ -59,6 +59,8 @@ constexpr Mutant kRareMutants[] = {
     {"obligation_dropped", "rule 13: the obligation set is dropped at the second recovery"},
     {"obligation_not_united", "rule 9: obligation sets are not united over the transitional set"},
     {"installs_one_visit_late", "rule 6: installs a visit after all bits were seen"},
+    {"same_consensus_again",
+     "the same consensus is tried again and again without a forced failure"},
     {"old_data_during_recovery", "rule 11: takes data of the old ring during recovery"},
     {"release_stamped_at_retransmission",
      "rule 6.1: the release of a token is stamped when it is sent again"},

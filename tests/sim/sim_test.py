@@ -14,7 +14,7 @@ NAMED_COUNTERS = [
     "fault.partition", "fault.pause", "fault.client_pause", "fault.blackout",
     "ring.delivered_transitional", "ring.delivered_beyond_gap", "ring.recoveries_failed",
     "ring.recoveries_with_obligation", "ring.obligations_outside_transitional",
-    "ring.acknowledgements_sent", "ring.safe_by_acknowledgement", "ring.packets_retransmitted", "ring.token_retransmissions", "ring.safe_delivered_regular",
+    "ring.failures_forced", "ring.strangers_barred", "ring.acknowledgements_sent", "ring.safe_by_acknowledgement", "ring.packets_retransmitted", "ring.token_retransmissions", "ring.safe_delivered_regular",
     "seal.replays_refused", "seal.forgeries_refused",
     "replica.activations", "replica.activations_in_transition", "replica.cold_starts",
     "replica.snapshots_loaded", "replica.held_told", "replica.held_discarded",

@@ -124,6 +124,8 @@ void World::collect_coverage() {
     coverage_.add("ring.token_retransmissions", s.token_retransmissions);
     coverage_.add("ring.tokens_refused", s.tokens_refused);
     coverage_.add("ring.failures_to_receive", s.failures_to_receive);
+    coverage_.add("ring.failures_forced", s.failures_forced);
+    coverage_.add("ring.strangers_barred", s.strangers_barred);
     coverage_.add("ring.acknowledgements_sent", s.acknowledgements_sent);
     coverage_.add("ring.safe_by_acknowledgement", s.safe_by_acknowledgement);
     const auto& opener = machine->opener();

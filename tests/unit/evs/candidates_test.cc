@@ -152,6 +152,32 @@ TEST_CASE("no more processors are named than a Join can carry") {
   CHECK(candidates.fail(processor(9, 1)));  // Those who are named can still fail.
 }
 
+TEST_CASE("the hindmost is the first in the ring's order who passed on the fewest tokens") {
+  const auto hindmost = [](std::uint32_t of_a, std::uint32_t own, std::uint32_t of_c) {
+    Candidates candidates(kB);
+    candidates.propose(kA);
+    candidates.propose(kC);
+    candidates.merge(kC, candidates.sets(), of_c);
+    candidates.merge(kA, candidates.sets(), of_a);
+    REQUIRE(candidates.consensus());
+    return candidates.hindmost(own);
+  };
+  CHECK(hindmost(0, 0, 0) == kA);
+  CHECK(hindmost(1, 0, 0) == kB);
+  CHECK(hindmost(1, 1, 0) == kC);
+  CHECK(hindmost(2, 2, 2) == kA);
+  CHECK(hindmost(7, 3, 5) == kB);
+}
+
+TEST_CASE("the hindmost is never one who has failed") {
+  Candidates candidates(kB);
+  candidates.propose(kA);
+  candidates.fail(kC);
+  candidates.merge(kA, candidates.sets(), 9);
+  REQUIRE(candidates.consensus());
+  CHECK(candidates.hindmost(10) == kA);
+}
+
 TEST_CASE("reset goes back to this processor alone") {
   Candidates candidates(kB);
   candidates.propose(kA);

@@ -38,6 +38,7 @@ JoinMessage join() {
   m.sender = processor(2, 20);
   m.ring_sequence = 12;
   m.leaving = true;
+  m.forwarded = 6;
   m.candidates = {{processor(1, 10), false}, {processor(2, 19), true}, {processor(2, 20), false}};
   return m;
 }
@@ -117,6 +118,7 @@ TEST_CASE("each message comes back as it was") {
   CHECK(j.sender == join().sender);
   CHECK(j.ring_sequence == 12);
   CHECK(j.leaving);
+  CHECK(j.forwarded == 6);
   CHECK(j.candidates == join().candidates);
 
   const auto c = std::get<CommitMessage>(*decode(encode(commit())));

@@ -1,0 +1,49 @@
+#include "evs/readmission.h"
+
+#include <algorithm>
+
+namespace evs {
+
+namespace {
+
+// Once is an accident, and so is a ring that forms in two steps.
+constexpr std::uint32_t kFreeStrikes = 2;
+
+}  // namespace
+
+// Those who agreed on a ring named the same candidates, so they bar the same nodes.
+void Readmission::installed(Duration now, const std::vector<Candidate>& candidates,
+                            const std::vector<Processor>& members) {
+  const auto in_ring = [&](base::NodeId node) {
+    return std::any_of(members.begin(), members.end(),
+                       [&](const Processor& member) { return member.node == node; });
+  };
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const base::NodeId node = candidates[i].processor.node;
+    // Sorted, so the lives of a node stand together; they count once.
+    if (in_ring(node) || (i > 0 && candidates[i - 1].processor.node == node)) continue;
+    if (!std::binary_search(config_.nodes.begin(), config_.nodes.end(), node)) continue;
+    Record& record = records_[node];
+    // Longer than any pause without a strike is forgiveness.
+    if (now - record.last_strike > 2 * config_.readmission_pause_max) record = {};
+    record.last_strike = now;
+    if (++record.strikes <= kFreeStrikes) continue;
+    const Duration next =
+        record.pause == Duration::zero() ? config_.readmission_pause : 2 * record.pause;
+    record.pause = std::min(next, config_.readmission_pause_max);
+  }
+}
+
+// A ring that is no majority has less to lose than to win: it listens again sooner, or a network
+// that has healed would leave all nodes apart for the longest pause.
+bool Readmission::barred(Duration now, base::NodeId node, std::size_t members) const {
+  const auto found = records_.find(node);
+  if (found == records_.end()) return false;
+  const bool majority = 2 * members > config_.nodes.size();
+  const Duration pause = majority
+                             ? found->second.pause
+                             : std::min(found->second.pause, config_.readmission_pause_max / 5);
+  return now - found->second.last_strike < pause;
+}
+
+}  // namespace evs
