@@ -43,6 +43,9 @@ base::Result<void, std::string> Config::validate() const {
   if (rotation_window < personal_window) {
     return wrong("rotation_window: must not be below personal_window");
   }
+  if (accelerated_window > personal_window) {
+    return wrong("accelerated_window: must not be above personal_window");
+  }
   if (outstanding_max < rotation_window || outstanding_max > 65536) {
     return wrong("outstanding_max: must be from rotation_window to 65536");
   }

@@ -71,6 +71,11 @@ struct Config {
   // then, for a small datagram from each member to each other. 0: nobody asks.
   std::uint32_t acknowledge_packets_max = 4;
 
+  // Packets of a visit that may leave after the token instead of before it, so that the successor
+  // works meanwhile; what a quiet ring sends always leaves before. All members should have the
+  // same. 0: none does, which is the original protocol.
+  std::uint32_t accelerated_window = 20;
+
   // Packets that may be numbered beyond what all members have. Bounds every store: a ring member
   // keeps at most this many packets of each ring.
   std::uint32_t outstanding_max = 1024;

@@ -55,11 +55,11 @@ class Member {
   void refuse_token(const Ring& ring, const TokenPass& pass, base::NodeId from,
                     const TokenMessage& token);
   void answer_requests(const Ring& ring, TokenMessage& token, std::uint32_t& allowance);
-  void request_missing(const Ring& ring, TokenMessage& token);
+  void request_missing(const Ring& ring, TokenMessage& token, Sequence up_to);
   std::uint32_t allowance(const Ring& ring, const TokenPass& pass, const TokenMessage& token) const;
   void pass_token(Instant now, const Ring& ring, TokenPass& pass, TokenMessage token);
   void retransmit_token(Instant now, const Ring& ring, TokenPass& pass);
-  void number_packet(Ring& ring, TokenMessage& token, PacketMessage packet);
+  Buffer number_packet(Ring& ring, TokenMessage& token, PacketMessage packet);
 
   // operational.cc
   void enter_operational(Instant now, TokenPass pass, std::optional<TokenMessage> token);
@@ -72,7 +72,8 @@ class Member {
   void on_join(Instant now, const JoinMessage& join, Operational& state);
   void visit(Instant now, Operational& state, TokenMessage token);
   void release(Instant now, Operational& state);
-  void number_waiting(TokenMessage& token, std::uint32_t& allowance);
+  std::vector<Buffer> number_waiting(TokenMessage& token, std::uint32_t& allowance);
+  std::size_t tail_of(std::size_t batch) const;
   bool may_hold(const Operational& state) const;
   void watch_progress(Instant now, Operational& state, Sequence sequence);
   void send_presence(Instant now, Operational& state);

@@ -116,7 +116,7 @@ void Member::visit(Instant now, Recovery& state, TokenMessage token) {
   state.pass.packets_sent = sent;
 
   state.ring.acknowledged[state.ring.self_index] = state.ring.store.received();
-  request_missing(state.ring, token);
+  request_missing(state.ring, token, token.sequence);
 
   // Rule 12.
   const MemberMask self = bit(state.ring.self_index);
@@ -151,13 +151,14 @@ void Member::exchange(Recovery& state, TokenMessage& token, std::uint32_t& allow
     --allowance;
     Buffer payload = encode_exchange(PacketMessage{ring_->id, sequence, packet.sender, packet.safe,
                                                    packet.exchange, packet.payload});
-    number_packet(state.ring, token,
-                  PacketMessage{{},
-                                0,
-                                static_cast<std::uint8_t>(state.ring.self_index),
-                                false,
-                                true,
-                                std::move(payload)});
+    send_to_ring(state.ring,
+                 number_packet(state.ring, token,
+                               PacketMessage{{},
+                                             0,
+                                             static_cast<std::uint8_t>(state.ring.self_index),
+                                             false,
+                                             true,
+                                             std::move(payload)}));
   }
   // What everybody has of the exchange is not needed again.
   state.ring.delivered = state.recovered

@@ -21,6 +21,7 @@ using Deadline = std::optional<Duration>;
 struct TokenPass {
   std::uint64_t accepted_hop = 0;
   std::uint64_t passed_hop = 0;
+  Sequence passed_sequence = 0;  // The highest number on the token passed on.
   Buffer passed;
   Instant passed_at;  // Read before it was first sent.
   Deadline retransmit_at;

@@ -62,9 +62,9 @@ void Member::answer_requests(const Ring& ring, TokenMessage& token, std::uint32_
   });
 }
 
-void Member::request_missing(const Ring& ring, TokenMessage& token) {
-  for (Sequence s = ring.store.received() + 1;
-       s <= token.sequence && token.requests.size() < kRequestsMax; ++s) {
+void Member::request_missing(const Ring& ring, TokenMessage& token, Sequence up_to) {
+  for (Sequence s = ring.store.received() + 1; s <= up_to && token.requests.size() < kRequestsMax;
+       ++s) {
     if (ring.store.find(s) != nullptr) continue;
     if (std::find(token.requests.begin(), token.requests.end(), s) != token.requests.end())
       continue;
@@ -89,24 +89,27 @@ std::uint32_t Member::allowance(const Ring& ring, const TokenPass& pass,
       std::min<std::uint64_t>({config_.personal_window, rotation, numbers, room}));
 }
 
-void Member::number_packet(Ring& ring, TokenMessage& token, PacketMessage packet) {
+// The datagram, to be sent to the ring.
+Buffer Member::number_packet(Ring& ring, TokenMessage& token, PacketMessage packet) {
   packet.ring = ring.id;
   packet.sequence = ++token.sequence;
   token.origin = static_cast<std::uint8_t>(ring.self_index);
   ++statistics_.packets_sent;
-  send_to_ring(ring, encode(packet));
+  Buffer datagram = encode(packet);
   // In the store from the moment it has a number, whether or not it ever leaves this machine [rule
   // 1].
   const auto inserted = ring.store.insert(
       packet.sequence,
       Packet{packet.sender, packet.safe, packet.exchange, std::move(packet.payload)});
   CHECK(inserted == PacketStore::Insert::stored);
+  return datagram;
 }
 
 void Member::pass_token(Instant now, const Ring& ring, TokenPass& pass, TokenMessage token) {
   token.hop = pass.accepted_hop + 1;
   token.acknowledged = ring.acknowledged;
   pass.passed_hop = token.hop;
+  pass.passed_sequence = token.sequence;
   pass.passed = encode(token);
   pass.passed_at = now;
   pass.lost_at = now.boot + config_.token_timeout;

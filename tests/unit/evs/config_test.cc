@@ -53,6 +53,7 @@ TEST_CASE("each value that cannot work is refused by the name of its field") {
       {"datagram_bytes_max", [](Config& c) { c.datagram_bytes_max = 60001; }},
       {"personal_window", [](Config& c) { c.personal_window = 0; }},
       {"rotation_window", [](Config& c) { c.rotation_window = 39; }},
+      {"accelerated_window", [](Config& c) { c.accelerated_window = c.personal_window + 1; }},
       {"outstanding_max", [](Config& c) { c.outstanding_max = 119; }},
       {"outstanding_max", [](Config& c) { c.outstanding_max = 65537; }},
       {"send_queue_bytes_max", [](Config& c) { c.send_queue_bytes_max = kMessageBytesMax - 1; }},
