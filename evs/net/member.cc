@@ -74,17 +74,19 @@ base::Result<std::unique_ptr<Member>, std::string> Member::create(uv_loop_t& loo
   if (!socket)
     return base::error("node " + base::to_string(config.ring.self) + ": " + socket.error());
 
-  std::unique_ptr<Member> member(
-      new Member(loop, config, Parts{std::move(*socket), std::move(*addresses)}, listener, trace));
+  std::unique_ptr<Member> member(new Member(loop, config,
+                                            Parts{std::move(*socket), std::move(*addresses)},
+                                            draw_salt(), listener, trace));
   return member;
 }
 
-Member::Member(uv_loop_t& loop, const MemberConfig& config, Parts parts, Listener& listener,
-               TraceSink* trace)
+Member::Member(uv_loop_t& loop, const MemberConfig& config, Parts parts, const Salt& salt,
+               Listener& listener, TraceSink* trace)
     : listener_(listener),
+      nodes_(config.ring.nodes),
       socket_(std::move(parts.socket)),
-      sealer_(aead_, config.key, config.ring.self, draw_salt()),
-      opener_(aead_, config.key, config.ring.self, config.ring.nodes),
+      sealer_(aead_, config.key, config.ring.self, salt),
+      opener_(aead_, config.key, config.ring.self, salt, config.ring.nodes),
       queue_(*socket_, std::move(parts.addresses)),
       now_(read_clocks()),
       node_(config.ring, base::Incarnation{draw_u64()}, base::Random(draw_u64()), now_, trace),
@@ -158,9 +160,12 @@ void Member::receive() {
     now_ = read_clocks();  // After the receive [rule 6.2].
     received_ += datagrams.size();
     for (const base::Bytes datagram : datagrams) {
-      const auto opened = opener_.open(datagram);
-      if (!opened) continue;
-      node_.handle_datagram(now_, opened->sender, opened->plaintext);
+      const auto opened = opener_.open(now_, datagram);
+      for (const HandshakeRecord& record : opener_.to_send()) {
+        send(record.type, mask_of(record.to), record.text);
+      }
+      if (!opened || !*opened) continue;
+      node_.handle_datagram(now_, (*opened)->sender(), (*opened)->plaintext);
       settle();
     }
     if (datagrams.size() < UdpSocket::kBatch) return;
@@ -188,15 +193,22 @@ void Member::settle() {
 // Each datagram is sealed once, for all its receivers.
 void Member::transmit() {
   while (auto transmit = node_.poll_transmit()) {
-    if (transmit->to == 0) continue;
-    if (queue_.full()) queue_.flush();
-    if (queue_.full()) {
-      ++dropped_;
-      continue;
-    }
-    sealer_.seal(transmit->datagram, queue_.push(transmit->to));
+    if (transmit->to != 0) send(RecordType::ring, transmit->to, transmit->datagram);
   }
   queue_.flush();
+}
+
+void Member::send(RecordType type, NodeMask to, base::Bytes text) {
+  if (queue_.full()) queue_.flush();
+  if (queue_.full()) {
+    ++dropped_;
+    return;
+  }
+  sealer_.seal(type, text, queue_.push(to));
+}
+
+NodeMask Member::mask_of(base::NodeId node) const {
+  return NodeMask{1} << (std::ranges::lower_bound(nodes_, node) - nodes_.begin());
 }
 
 void Member::wait() {

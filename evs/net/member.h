@@ -95,8 +95,8 @@ class Member {
     std::vector<Address> addresses;
   };
 
-  Member(uv_loop_t& loop, const MemberConfig& config, Parts parts, Listener& listener,
-         TraceSink* trace);
+  Member(uv_loop_t& loop, const MemberConfig& config, Parts parts, const Salt& salt,
+         Listener& listener, TraceSink* trace);
 
   static base::Result<std::vector<Address>, std::string> addresses_of(const MemberConfig& config);
 
@@ -104,9 +104,12 @@ class Member {
   void receive();
   void settle();
   void transmit();
+  void send(RecordType type, NodeMask to, base::Bytes text);
+  NodeMask mask_of(base::NodeId node) const;
   void wait();
 
   Listener& listener_;
+  std::vector<base::NodeId> nodes_;  // In the order of NodeMask's bits.
   MbedtlsAead aead_;
   std::unique_ptr<UdpSocket> socket_;
   Sealer sealer_;

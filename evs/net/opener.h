@@ -1,52 +1,87 @@
 // The receiving side of the record layer: tells which configured node a datagram is from and what
-// it holds, or why it was dropped. Pure; its memory is bounded by the number of nodes and lives.h.
+// it holds, or why it was dropped; and says which records the handshake wants sent. Pure; its
+// memory is bounded by the number of nodes and by peer.h.
 //
 // What it promises: all that it accepts was sealed by a holder of the cluster's key in that node's
-// name, and no datagram is accepted twice while this opener lives. What it does not: what a sender
-// sealed in an earlier life, and we did not accept then, is accepted when it is played back now,
-// once; and after our own restart so is every recording. Against that only the ring protects so
-// far: what belongs to a ring names it by a random nonce and means nothing elsewhere, and what is
-// about membership names an incarnation, so a recording can make the ring form anew, but not change
-// its order. All who hold the key are trusted not to speak in each other's name.
+// name; no datagram is accepted twice while this opener lives; and nothing is accepted of a life of
+// a sender that has not answered a challenge which this opener made while no further life was
+// proved. So recordings of lives that are over mean nothing, neither to us nor to our next life.
+// All who hold the key are trusted not to speak in each other's name.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/time.h"
 #include "evs/net/aead.h"
-#include "evs/net/lives.h"
+#include "evs/net/handshake.h"
+#include "evs/net/peer.h"
 #include "evs/net/record.h"
 
 namespace evs::net {
 
+// A ring message. It may be one that came earlier than the datagram just opened, and had to wait
+// for its sender's proof.
 struct Opened {
-  base::NodeId sender{};
+  RecordHeader header;
   base::Bytes plaintext;  // Until the next open().
+
+  base::NodeId sender() const { return header.sender; }
+};
+
+// A record of the handshake, to be sealed and sent.
+struct HandshakeRecord {
+  base::NodeId to{};
+  RecordType type{};
+  HandshakeText text{};
 };
 
 class Opener {
  public:
-  // `aead` outlives the opener. `nodes` are the configured nodes; `self` is left out.
-  Opener(Aead& aead, const ClusterKey& key, base::NodeId self, std::span<const base::NodeId> nodes);
+  // `aead` outlives the opener. `nodes` are the configured nodes; `self` is left out. `salt` is the
+  // one that this life seals with.
+  Opener(Aead& aead, const ClusterKey& key, base::NodeId self, const Salt& salt,
+         std::span<const base::NodeId> nodes);
 
-  base::Result<Opened, Refusal> open(base::Bytes datagram);
+  // The datagram is accepted, and brings a ring message or, if it is of the handshake, perhaps
+  // none; or it is refused.
+  base::Result<std::optional<Opened>, Refusal> open(base::Instant now, base::Bytes datagram);
+
+  // What is to be sent because of the last open(), whatever it answered; at most two.
+  std::span<const HandshakeRecord> to_send() const {
+    return std::span(to_send_).first(to_send_count_);
+  }
 
   std::uint64_t opened() const { return opened_; }
   std::uint64_t refused(Refusal why) const { return refused_[static_cast<std::size_t>(why)]; }
 
  private:
-  base::Result<Opened, Refusal> try_open(base::Bytes datagram);
+  base::Result<std::optional<Opened>, Refusal> try_open(base::Instant now, base::Bytes datagram);
+  base::Result<std::optional<Opened>, Refusal> of_proved(const RecordHeader& header, Peer& peer,
+                                                         const Secret& key, base::Instant now);
+  base::Result<std::optional<Opened>, Refusal> of_unproved(const RecordHeader& header, Peer& peer,
+                                                           const Secret& key, base::Instant now);
+  bool is_answer_to_us(const std::optional<Handshake>& handshake) const;
+  void answer(base::NodeId to, const Handshake& challenge);
+  void challenge(base::NodeId to, Peer& peer, base::Instant now);
+  void send(base::NodeId to, RecordType type, const Handshake& handshake);
 
   Aead& aead_;
   ClusterKey cluster_key_;
-  std::map<base::NodeId, Lives> peers_;
+  base::NodeId self_;
+  Salt salt_;
+  std::map<base::NodeId, Peer> peers_;
   base::Buffer plaintext_;
+  std::optional<Peer::Held> held_;  // The ring message just brought, if it had waited.
+  std::array<HandshakeRecord, 2> to_send_{};
+  std::size_t to_send_count_ = 0;
   std::uint64_t opened_ = 0;
   std::array<std::uint64_t, kRefusals> refused_{};
 };

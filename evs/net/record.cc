@@ -23,8 +23,10 @@ std::string_view to_string(Refusal refusal) {
       return "unknown_sender";
     case Refusal::replayed:
       return "replayed";
-    case Refusal::too_many_lives:
-      return "too_many_lives";
+    case Refusal::unproved:
+      return "unproved";
+    case Refusal::stray:
+      return "stray";
     case Refusal::forged:
       return "forged";
   }
@@ -34,7 +36,7 @@ std::string_view to_string(Refusal refusal) {
 void encode(const RecordHeader& header, base::Buffer& out) {
   base::ByteWriter writer(out);
   writer.u8(kRecordVersion);
-  writer.u8(kRecordTypeRing);
+  writer.u8(static_cast<std::uint8_t>(header.type));
   writer.u16(base::value(header.key_id));
   writer.node(header.sender);
   writer.bytes(header.salt);
@@ -45,8 +47,10 @@ base::Result<RecordHeader, Refusal> decode_header(base::Bytes datagram) {
   if (datagram.size() < kSealBytes) return base::error(Refusal::too_short);
   base::ByteReader reader(datagram.first(kHeaderBytes));
   if (reader.u8() != kRecordVersion) return base::error(Refusal::wrong_version);
-  if (reader.u8() != kRecordTypeRing) return base::error(Refusal::wrong_type);
+  const std::uint8_t type = reader.u8();
+  if (type < 1 || type > 3) return base::error(Refusal::wrong_type);
   RecordHeader header;
+  header.type = RecordType{type};
   header.key_id = KeyId{reader.u16()};
   header.sender = reader.node();
   std::ranges::copy(reader.bytes(header.salt.size()), header.salt.begin());

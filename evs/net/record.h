@@ -16,7 +16,9 @@
 namespace evs::net {
 
 constexpr std::uint8_t kRecordVersion = 1;
-constexpr std::uint8_t kRecordTypeRing = 1;
+
+// What the text is: a message of the ring, or one of the handshake (handshake.h).
+enum class RecordType : std::uint8_t { ring = 1, challenge = 2, answer = 3 };
 
 constexpr std::size_t kHeaderBytes = 1 + 1 + 2 + 4 + 16 + 8;
 constexpr std::size_t kSealBytes = kHeaderBytes + kTagBytes;
@@ -47,6 +49,7 @@ struct ClusterKey {
 };
 
 struct RecordHeader {
+  RecordType type = RecordType::ring;
   KeyId key_id{};
   base::NodeId sender{};
   Salt salt{};
@@ -55,7 +58,7 @@ struct RecordHeader {
   friend bool operator==(const RecordHeader&, const RecordHeader&) = default;
 };
 
-// Why a datagram was dropped. Nothing is ever answered.
+// Why a datagram was dropped. Only a challenge is ever answered.
 enum class Refusal : std::uint8_t {
   too_short,       // No room for a header and a tag.
   wrong_version,   // Not a datagram of this protocol, or of a version that we do not speak.
@@ -63,10 +66,11 @@ enum class Refusal : std::uint8_t {
   wrong_key_id,    // Sealed with a key that we do not have.
   unknown_sender,  // Not one of the configured nodes, or ourselves.
   replayed,        // Accepted before, or too old to tell.
-  too_many_lives,  // The sender has restarted kLivesMax times since we started (lives.h).
+  unproved,        // Of a life of the sender that has not proved to be alive (peer.h).
+  stray,           // A handshake's record of another form, or for another node.
   forged,          // The tag does not fit: another key, another cluster, or changed on the way.
 };
-constexpr std::size_t kRefusals = 8;
+constexpr std::size_t kRefusals = 9;
 
 std::string_view to_string(Refusal refusal);
 

@@ -9,14 +9,15 @@ Sealer::Sealer(Aead& aead, const ClusterKey& key, base::NodeId self, const Salt&
                std::uint64_t first_counter)
     : aead_(aead),
       cluster_key_(key),
-      next_{key.id, self, salt, first_counter},
+      next_{RecordType::ring, key.id, self, salt, first_counter},
       first_counter_(first_counter),
       key_(derive_key(aead_, cluster_key_, next_)) {
   CHECK(first_counter != 0);
 }
 
-void Sealer::seal(base::Bytes plaintext, base::Buffer& datagram) {
+void Sealer::seal(RecordType type, base::Bytes plaintext, base::Buffer& datagram) {
   CHECK(plaintext.size() <= kPlaintextBytesMax);
+  next_.type = type;
   datagram.clear();
   datagram.reserve(kSealBytes + plaintext.size());
   encode(next_, datagram);

@@ -21,7 +21,7 @@ class Sealer {
 
   // Seals up to kPlaintextBytesMax bytes into `datagram`, which is overwritten and does not overlap
   // them.
-  void seal(base::Bytes plaintext, base::Buffer& datagram);
+  void seal(RecordType type, base::Bytes plaintext, base::Buffer& datagram);
 
   std::uint64_t sealed() const { return sealed_; }
 

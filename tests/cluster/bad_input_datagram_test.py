@@ -76,20 +76,63 @@ def without_a_valid_seal():
         cluster.check_well()
 
 
-def with_a_valid_seal():
+def bad_texts():
+    texts = [bytes([first]) + RANDOM.randbytes(length) for first in range(256) for length in (0, 3, 60)]
+    texts += [bytes([version, kind]) + RANDOM.randbytes(RANDOM.randint(0, 300))
+              for version in (0, 1, 2) for kind in range(16) for _ in range(10)]
+    return texts + [b"", RANDOM.randbytes(8000)]
+
+
+def of_lives_that_prove_nothing():
+    """Recordings are like that: their seal is valid, and nobody is there who could answer a challenge."""
     with h.Cluster(3) as cluster, h.holder(cluster, 1, "precious"):
         secret, name = secret_of(cluster), cluster_of(cluster)
-        received = cluster.counter(1, "datagrams_received")
+        before = [cluster.counter(node, "datagrams_refused") for node in (1, 2, 3)]
         lives = [h.Sealer(secret, name, node) for node in (1, 2, 3, 4, 0)]
-        texts = [bytes([first]) + RANDOM.randbytes(length) for first in range(256) for length in (0, 3, 60)]
-        texts += [bytes([version, kind]) + RANDOM.randbytes(RANDOM.randint(0, 300))
-                  for version in (0, 1, 2) for kind in range(16) for _ in range(10)]
-        texts += [b"", RANDOM.randbytes(8000)]
-        send_to_all(cluster, (RANDOM.choice(lives).seal(plain) for plain in texts))
-        # The same life again and again: what was accepted once is not accepted again.
-        record = lives[1].seal(b"\x01\x01")
-        send_to_all(cluster, [record] * 100)
-        h.wait_until(lambda: cluster.counter(1, "datagrams_received") > received + len(texts) / 2, "they arrive")
+        texts = bad_texts()
+        send_to_all(cluster, (RANDOM.choice(lives).seal(plain, kind=RANDOM.choice([1, 1, 2, 3])) for plain in texts))
+        for node in (1, 2, 3):
+            h.wait_until(lambda n=node: cluster.counter(n, "datagrams_refused") - before[n - 1] > len(texts) / 2,
+                         f"node {node} counts what it refuses")
+        cluster.check_well()
+
+
+def of_a_node_that_has_the_key():
+    """Node 3 is ours: it answers challenges, is taken for alive, and then says what is no message."""
+    with h.Cluster(3) as cluster, h.holder(cluster, 1, "precious"):
+        secret, name = secret_of(cluster), cluster_of(cluster)
+        cluster.tool("kill", cluster.folder, "3")
+        life = h.Sealer(secret, name, 3)
+        received = cluster.counter(1, "datagrams_received")
+        refused = cluster.counter(1, "datagrams_refused")
+        texts = bad_texts()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as puppet:
+            puppet.bind(cluster.addresses()[2])
+            puppet.settimeout(0.02)
+            proved = set()
+            while len(proved) < 2:
+                for address in cluster.addresses()[:2]:
+                    puppet.sendto(life.seal(b"no message"), address)
+                try:
+                    kind, node, plain = h.open_record(secret, name, puppet.recv(65536))
+                except socket.timeout:
+                    continue
+                if kind == 2:
+                    puppet.sendto(life.seal(node.to_bytes(4, "little") + plain[4:], kind=3),
+                                  cluster.addresses()[node - 1])
+                    proved.add(node)
+            for count, plain in enumerate(texts):
+                for address in cluster.addresses()[:2]:
+                    puppet.sendto(life.seal(plain), address)
+                if count % 50 == 0:
+                    cluster.status(1)
+            # What was accepted once is not accepted again.
+            record = life.seal(b"\x01\x01")
+            for _ in range(100):
+                puppet.sendto(record, cluster.addresses()[0])
+            h.wait_until(lambda: cluster.counter(1, "datagrams_received") > received + len(texts) / 2, "they arrive")
+            h.wait_until(lambda: cluster.counter(1, "datagrams_refused") > refused + 50, "the copies are refused")
+        cluster.tool("start", cluster.folder, "3")
         cluster.check_well()
 
 
@@ -130,4 +173,5 @@ def a_daemon_of_another_cluster():
         cluster.check_well()
 
 
-h.main([the_sealing_of_this_test, without_a_valid_seal, with_a_valid_seal, a_daemon_of_another_cluster])
+h.main([the_sealing_of_this_test, without_a_valid_seal, of_lives_that_prove_nothing, of_a_node_that_has_the_key,
+        a_daemon_of_another_cluster])

@@ -274,6 +274,18 @@ def chacha20_poly1305(key, nonce, header, plain):
     return cipher + tag
 
 
+def open_record(secret, cluster, record):
+    """(kind, sender, text) of a record; its tag is checked."""
+    _, kind, _, node = struct.unpack_from("<BBHI", record)
+    salt, counter = record[8:24], struct.unpack_from("<Q", record, 24)[0]
+    key = hkdf(secret, salt, b"lockd udp v1" + cluster + struct.pack("<IQ", node, counter >> 24))
+    nonce = bytes(4) + struct.pack("<Q", counter)
+    # The cipher is its own reverse, and the tag is over the ciphertext.
+    plain = chacha20_poly1305(key, nonce, b"", record[32:-16])[:-16]
+    check(chacha20_poly1305(key, nonce, record[:32], plain) == record[32:], "a record has a right tag")
+    return kind, node, plain
+
+
 def hkdf(secret, salt, info):
     return hmac.digest(hmac.digest(salt, secret, hashlib.sha256), info + b"\1", hashlib.sha256)
 

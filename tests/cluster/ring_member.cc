@@ -43,6 +43,7 @@ class Program : public Member::Listener {
     const auto statistics = member_->statistics();
     std::cout << "end sealed=" << statistics.sealed << " opened=" << statistics.opened
               << " received=" << statistics.received
+              << " unproved=" << member_->refused(evs::net::Refusal::unproved)
               << " forged=" << member_->refused(evs::net::Refusal::forged)
               << " replayed=" << member_->refused(evs::net::Refusal::replayed) << std::endl;
     member_.reset();

@@ -79,9 +79,9 @@ base::NodeId node_id(std::size_t index) {
 
 Machine::Life::Life(const evs::Config& config, base::Random& random, Instant now,
                     SealChecker& seal_checker, evs::TraceSink* trace)
-    : sealer(seal_checker.aead(), cluster_key(), config.self, draw_salt(random),
-             draw_counter(random)),
-      opener(seal_checker, cluster_key(), config.self, config.nodes),
+    : salt(draw_salt(random)),
+      sealer(seal_checker.aead(), cluster_key(), config.self, salt, draw_counter(random)),
+      opener(seal_checker, cluster_key(), config.self, salt, config.nodes),
       node(config, base::Incarnation{random.u64()}, random.fork(), now, trace) {}
 
 Machine::Machine(std::size_t index, const RunOptions& options, base::Random random,
@@ -118,6 +118,7 @@ void Machine::start(Duration true_time) {
 
 // A write under way is on the disk whole, or in part, or not at all.
 void Machine::crash() {
+  seal_checker_.life_ended(life_->salt);
   life_.reset();
   paused = false;
   if (writing_ && random_.chance(2, 3)) {
@@ -139,10 +140,13 @@ void Machine::write_slot(const lockd::Record& record, std::size_t bytes) {
 }
 
 void Machine::receive(Duration true_time, const base::Buffer& datagram) {
-  const auto opened = life_->opener.open(datagram);
-  if (!opened) return;
   const Instant now = clock_.at(true_time);
-  life_->node.handle_datagram(now, opened->sender, opened->plaintext);
+  const auto opened = life_->opener.open(now, datagram);
+  for (const evs::net::HandshakeRecord& record : life_->opener.opener().to_send()) {
+    send(record.type, evs::NodeMask{1} << (base::value(record.to) - 1), record.text);
+  }
+  if (!opened || !*opened) return;
+  life_->node.handle_datagram(now, (*opened)->sender(), (*opened)->plaintext);
   drain(now);
 }
 
@@ -210,9 +214,13 @@ void Machine::drain(Instant now) {
     while (auto event = life_->node.poll_event()) observer_.on_event(index_, *event);
   }
   while (auto transmit = life_->node.poll_transmit()) {
-    life_->sealer.seal(transmit->datagram, sealed_);
-    observer_.on_transmit(index_, *transmit, sealed_);
+    send(evs::net::RecordType::ring, transmit->to, transmit->datagram);
   }
+}
+
+void Machine::send(evs::net::RecordType type, evs::NodeMask to, base::Bytes text) {
+  life_->sealer.seal(type, text, sealed_);
+  observer_.on_transmit(index_, to, sealed_);
 }
 
 // The loop of lockd/daemon.h.

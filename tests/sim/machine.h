@@ -21,8 +21,7 @@ class MachineObserver : public virtual lockd::ReplicaObserver {
  public:
   virtual void on_trace(std::size_t node, const evs::TraceRecord& record) = 0;
   virtual void on_event(std::size_t node, const evs::Event& event) = 0;
-  virtual void on_transmit(std::size_t node, const evs::Transmit& transmit,
-                           const base::Buffer& sealed) = 0;
+  virtual void on_transmit(std::size_t node, evs::NodeMask to, const base::Buffer& sealed) = 0;
   virtual void on_multicast(std::size_t node, evs::Service service, base::Bytes payload) = 0;
   virtual void on_record_write(std::size_t node, std::uint64_t id) = 0;
   virtual void on_output(std::size_t node, lockd::ConnectionId connection, base::Bytes bytes,
@@ -70,6 +69,7 @@ class Machine : private evs::TraceSink {
     Life(const evs::Config& config, base::Random& random, Instant now, SealChecker& seal_checker,
          evs::TraceSink* trace);
 
+    evs::net::Salt salt;
     evs::net::Sealer sealer;
     CheckedOpener opener;
     evs::Node node;
@@ -77,6 +77,7 @@ class Machine : private evs::TraceSink {
   };
 
   void record(const evs::TraceRecord& record) override;
+  void send(evs::net::RecordType type, evs::NodeMask to, base::Bytes text);
   void drain(Instant now);
   void drain_into_daemon(Instant now);
   void write_slot(const lockd::Record& record, std::size_t bytes);

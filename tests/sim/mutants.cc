@@ -31,6 +31,8 @@ constexpr Mutant kMutants[] = {
     {"seal_no_replay_window", "a datagram can be replayed"},
     {"seal_nonce_reset_at_subkey", "a nonce is used twice under a key"},
     {"seal_tag_ignored", "a forged datagram is accepted"},
+    {"seal_old_boot_accepted", "a recording of an old boot is accepted"},
+    {"seal_any_answer_proves", "an old answer proves a life that is over"},
     {"renewal_before_activate", "rule 6.4: leases are renewed before ACTIVATE is delivered"},
     {"grant_on_lapsed_lease", "rule 6.3: a grant is told although the lease is over"},
     {"reply_told_without_live_lease", "rule 6.3: sessions tell replies without a live lease"},

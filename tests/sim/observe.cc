@@ -65,10 +65,9 @@ void World::on_event(std::size_t node, const evs::Event& event) {
   evs_checker_.delivered(at, delivery);
 }
 
-void World::on_transmit(std::size_t node, const evs::Transmit& transmit,
-                        const base::Buffer& sealed) {
-  for (std::size_t to = 0; to < machines_.size(); ++to) {
-    if ((transmit.to >> to & 1) != 0) network_.send(now_, node, to, sealed, queue_);
+void World::on_transmit(std::size_t node, evs::NodeMask to, const base::Buffer& sealed) {
+  for (std::size_t other = 0; other < machines_.size(); ++other) {
+    if ((to >> other & 1) != 0) network_.send(now_, node, other, sealed, queue_);
   }
 }
 

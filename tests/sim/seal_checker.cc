@@ -3,15 +3,19 @@
 #include <algorithm>
 #include <cstring>
 
-#include "evs/net/lives.h"
+#include "evs/net/handshake.h"
 #include "evs/net/replay_window.h"
 
 namespace sim {
 namespace {
 
 using evs::net::Nonce;
+using evs::net::Opened;
 using evs::net::RecordHeader;
+using evs::net::RecordType;
 using evs::net::Refusal;
+using evs::net::ReplayWindow;
+using evs::net::Salt;
 using evs::net::Secret;
 
 class Hasher {
@@ -59,6 +63,13 @@ Fingerprint fingerprint_of(base::Bytes header, base::Bytes sealed) {
   return Hasher().add(header).add(sealed).fingerprint();
 }
 
+// What a header says is fixed by its life and counter, if it is genuine.
+Fingerprint identity_of(const RecordHeader& header) {
+  base::Buffer encoded;
+  encode(header, encoded);
+  return Hasher().add(encoded).fingerprint();
+}
+
 std::string name_of(const RecordHeader& header) {
   return "datagram " + std::to_string(header.counter) + " of node " +
          base::to_string(header.sender);
@@ -99,51 +110,91 @@ void SealChecker::on_sealed(const Secret& key, const Nonce& nonce, base::Bytes h
     report("a nonce was used twice under one key");
   }
   datagrams_.insert(fingerprint_of(header, sealed));
+
+  base::Buffer whole(header.begin(), header.end());
+  whole.insert(whole.end(), sealed.begin(), sealed.end());
+  const auto decoded = evs::net::decode_header(whole);
+  if (!decoded || decoded->type != RecordType::challenge) return;
+  // The fake cipher leaves the text in the clear.
+  const auto handshake =
+      evs::net::decode_handshake(sealed.first(sealed.size() - evs::net::kTagBytes));
+  if (!handshake) return;
+  Challenge& last = challenges_[{decoded->salt, handshake->to}];
+  if (last.number != handshake->number) last = {handshake->number, sealed_count_};
+}
+
+bool SealChecker::alive_at_challenge(const Salt& life, base::NodeId node,
+                                     const Salt& challenger) const {
+  const auto challenge = challenges_.find({challenger, node});
+  if (challenge == challenges_.end()) return false;
+  const auto end = ended_.find(life);
+  return end == ended_.end() || end->second >= challenge->second.made;
 }
 
 void SealChecker::report(std::string what) {
   if (!violation_) violation_ = "sealing: " + std::move(what);
 }
 
-base::Result<evs::net::Opened, Refusal> CheckedOpener::open(base::Bytes datagram) {
-  const auto opened = opener_.open(datagram);
+base::Result<std::optional<Opened>, Refusal> CheckedOpener::open(base::Instant now,
+                                                                 base::Bytes datagram) {
+  const auto opened = opener_.open(now, datagram);
   const auto header = evs::net::decode_header(datagram);
   if (!header) {
     if (opened) checker_.report("node " + base::to_string(self_) + " accepted no datagram at all");
     return opened;
   }
-  const Fingerprint fingerprint = fingerprint_of(datagram.first(evs::net::kHeaderBytes),
-                                                 datagram.subspan(evs::net::kHeaderBytes));
   if (opened) {
-    on_accepted(fingerprint, *header);
+    on_accepted(*header, datagram);
+    if (*opened) on_brought(**opened);
   } else if (opened.error() == Refusal::replayed) {
-    on_replayed(fingerprint, *header);
+    on_replayed(fingerprint_of(datagram.first(evs::net::kHeaderBytes),
+                               datagram.subspan(evs::net::kHeaderBytes)),
+                *header);
   }
   return opened;
 }
 
-void CheckedOpener::on_accepted(const Fingerprint& datagram, const RecordHeader& header) {
+void CheckedOpener::on_accepted(const RecordHeader& header, base::Bytes datagram) {
   const std::string who = "node " + base::to_string(self_);
-  if (!checker_.genuine(datagram)) {
+  if (!checker_.genuine(fingerprint_of(datagram.first(evs::net::kHeaderBytes),
+                                       datagram.subspan(evs::net::kHeaderBytes)))) {
     checker_.report(who + " accepted a forged " + name_of(header));
   }
-  if (!accepted_.insert(datagram).second) {
+  Life& life = lives_[header.sender];
+  if (life.salt != header.salt) {
+    if (!checker_.alive_at_challenge(header.salt, header.sender, salt_)) {
+      checker_.report(who + " accepted " + name_of(header) +
+                      " of a life that was over when it was challenged, or never challenged");
+    }
+    life = {header.salt, header.counter, 0};
+  }
+  life.highest = std::max(life.highest, header.counter);
+  // A ring message is brought, and counted below.
+  if (header.type != RecordType::ring && !accepted_.insert(identity_of(header)).second) {
     checker_.report(who + " accepted a replayed " + name_of(header));
   }
-  std::uint64_t& highest = highest_[header.sender][header.salt];
-  highest = std::max(highest, header.counter);
+}
+
+// It may be an earlier one than the datagram that was opened.
+void CheckedOpener::on_brought(const Opened& opened) {
+  const std::string who = "node " + base::to_string(self_);
+  Life& life = lives_[opened.header.sender];
+  if (opened.header.salt != life.salt) {
+    checker_.report(who + " brought " + name_of(opened.header) + " of another life");
+  }
+  life.highest = std::max(life.highest, opened.header.counter);
+  if (!accepted_.insert(identity_of(opened.header)).second) {
+    checker_.report(who + " accepted a replayed " + name_of(opened.header));
+  }
 }
 
 // Losing a datagram is no harm, but shutting out a sender for good would be: so within the window
-// nothing may be called a replay that was never accepted. With many lives of a sender heard, the
-// window is not promised.
+// of the present life, and after its proof, nothing may be called a replay that was never accepted.
 void CheckedOpener::on_replayed(const Fingerprint& datagram, const RecordHeader& header) {
-  if (!checker_.genuine(datagram) || accepted_.contains(datagram)) return;
-  const auto& lives = highest_[header.sender];
-  if (lives.size() > evs::net::Lives::kLivesInUseMax) return;
-  const auto life = lives.find(header.salt);
-  const std::uint64_t highest = life == lives.end() ? 0 : life->second;
-  if (header.counter + evs::net::ReplayWindow::kWidth <= highest) return;
+  if (!checker_.genuine(datagram) || accepted_.contains(identity_of(header))) return;
+  const Life& life = lives_[header.sender];
+  if (life.salt == header.salt && header.counter <= life.first) return;
+  if (life.salt == header.salt && header.counter + ReplayWindow::kWidth <= life.highest) return;
   checker_.report("node " + base::to_string(self_) + " took the genuine " + name_of(header) +
                   " for a replay");
 }

@@ -131,6 +131,7 @@ void World::collect_coverage() {
     const auto& opener = machine->opener();
     coverage_.add("seal.replays_refused", opener.refused(evs::net::Refusal::replayed));
     coverage_.add("seal.forgeries_refused", opener.refused(evs::net::Refusal::forged));
+    coverage_.add("seal.unproved_refused", opener.refused(evs::net::Refusal::unproved));
     if (!with_daemons()) continue;
     const lockd::ReplicaStatistics& r = machine->daemon().replica().statistics();
     coverage_.add("replica.activations", r.activations);

@@ -78,8 +78,7 @@ class World : public MachineObserver {
 
   void on_trace(std::size_t node, const evs::TraceRecord& record) override;
   void on_event(std::size_t node, const evs::Event& event) override;
-  void on_transmit(std::size_t node, const evs::Transmit& transmit,
-                   const base::Buffer& sealed) override;
+  void on_transmit(std::size_t node, evs::NodeMask to, const base::Buffer& sealed) override;
   void on_multicast(std::size_t node, evs::Service service, base::Bytes payload) override;
   void on_record_write(std::size_t node, std::uint64_t id) override;
   void on_output(std::size_t node, lockd::ConnectionId connection, base::Bytes bytes,

@@ -161,6 +161,54 @@ void send_to(const std::string& address, base::Bytes datagram) {
   close(fd);
 }
 
+// A node that says what a test wants it to.
+struct Puppet {
+  Puppet(const std::string& address, NodeId self)
+      : sealer(aead, sealing::cluster_key(), self, sealing::salt(77)), fd(bound_to(address)) {}
+
+  static int bound_to(const std::string& address) {
+    const auto at = Address::parse(address);
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    REQUIRE(bind(fd, at->get(), at->size()) == 0);
+    return fd;
+  }
+
+  void say(const std::string& to, std::string_view text) {
+    sealer.seal(sealing::RecordType::ring, base::bytes_of(text), datagram);
+    send_to(to, datagram);
+  }
+
+  // Answers the first challenge that comes, whatever else comes; false until then.
+  bool answer(const std::string& to) {
+    base::Buffer received(2048);
+    ssize_t size = 0;
+    while (!answered && (size = recv(fd, received.data(), received.size(), 0)) > 0) {
+      const base::Bytes whole = base::Bytes(received).first(static_cast<std::size_t>(size));
+      const auto header = evs::net::decode_header(whole);
+      if (!header || header->type != sealing::RecordType::challenge) continue;
+      base::Buffer text(whole.size() - evs::net::kSealBytes);
+      REQUIRE(aead.open(derive_key(aead, sealing::cluster_key(), *header), nonce_of(*header),
+                        whole.first(evs::net::kHeaderBytes), whole.subspan(evs::net::kHeaderBytes),
+                        text));
+      auto handshake = evs::net::decode_handshake(text);
+      REQUIRE(handshake.has_value());
+      handshake->to = header->sender;
+      sealer.seal(sealing::RecordType::answer, evs::net::encode(*handshake), datagram);
+      send_to(to, datagram);
+      answered = true;
+    }
+    return answered;
+  }
+
+  void close() { ::close(fd); }
+
+  evs::net::MbedtlsAead aead;
+  sealing::Sealer sealer;
+  base::Buffer datagram;
+  int fd;
+  bool answered = false;
+};
+
 void form_a_ring_and_agree(const std::vector<std::string>& addresses) {
   Loop loop;
   std::vector<std::unique_ptr<Recorder>> peers;
@@ -264,10 +312,12 @@ TEST_CASE(
     CHECK(one.in_ring_of(1));
   }
 
-  sealing::Sender recorded(0, 1, sealing::cluster_key(), NodeId{2});
-  const base::Buffer datagram = recorded.seal("no message of the ring");
-  send_to(addresses[0], datagram);
-  send_to(addresses[0], datagram);
+  // Node 2 in this test's hand: it proves to be alive, and then says what is no message.
+  Puppet puppet(addresses[1], NodeId{2});
+  puppet.say(addresses[0], "no message of the ring");
+  REQUIRE(loop.run_until([&] { return puppet.answer(addresses[0]); }));
+  puppet.say(addresses[0], "nor this");
+  send_to(addresses[0], puppet.datagram);
   send_to(addresses[0], base::bytes_of("short"));
   base::Random random(1);
   for (int i = 0; i < 100; ++i) {
@@ -277,11 +327,12 @@ TEST_CASE(
   }
   CHECK(loop.run_until([&] {
     const auto statistics = one.member->statistics();
-    return one.member->refused(Refusal::replayed) == 1 && statistics.received >= 103;
+    return one.member->refused(Refusal::replayed) == 1 && statistics.received >= 105;
   }));
   CHECK(one.member->refused(Refusal::too_short) >= 1);
-  CHECK(one.member->node().statistics().datagrams_malformed == 1);
+  CHECK(one.member->node().statistics().datagrams_malformed == 2);
 
+  puppet.close();
   Recorder two(loop, config_of(2, addresses));
   CHECK(loop.run_until([&] { return one.in_ring_of(2) && two.in_ring_of(2); }));
 }

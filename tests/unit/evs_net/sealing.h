@@ -4,11 +4,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "evs/net/handshake.h"
 #include "evs/net/mbedtls_aead.h"
 #include "evs/net/opener.h"
 #include "evs/net/record.h"
@@ -18,7 +20,9 @@ namespace sealing {
 
 using base::NodeId;
 using evs::net::ClusterKey;
+using evs::net::Handshake;
 using evs::net::Opener;
+using evs::net::RecordType;
 using evs::net::Refusal;
 using evs::net::Salt;
 using evs::net::Sealer;
@@ -48,10 +52,18 @@ struct Sender {
                   NodeId self = kSender)
       : sealer(aead, key, self, salt(life), first) {}
 
-  base::Buffer seal(std::string_view text) {
+  base::Buffer seal(std::string_view text, RecordType type = RecordType::ring) {
+    return seal(base::bytes_of(text), type);
+  }
+  base::Buffer seal(base::Bytes text, RecordType type) {
     base::Buffer datagram;
-    sealer.seal(base::bytes_of(text), datagram);
+    sealer.seal(type, text, datagram);
     return datagram;
+  }
+
+  base::Buffer answer(Handshake challenge) {
+    challenge.to = kReceiver;
+    return seal(encode(challenge), RecordType::answer);
   }
 
   evs::net::MbedtlsAead aead;
@@ -59,17 +71,36 @@ struct Sender {
 };
 
 struct Receiver {
-  Receiver() : opener(aead, cluster_key(), kReceiver, kNodes) {}
+  explicit Receiver(std::uint32_t life = 0x10000)
+      : opener(aead, cluster_key(), kReceiver, salt(life), kNodes) {}
 
-  // The text of an accepted datagram, or the name of the refusal.
+  // The text that an accepted datagram brings, "-" if it brings none, or the name of the refusal.
   std::string open(base::Bytes datagram) {
-    const auto opened = opener.open(datagram);
+    const auto opened = opener.open(now, datagram);
     if (!opened) return std::string(to_string(opened.error()));
-    return base::text_of(opened->plaintext);
+    if (!*opened) return "-";
+    return base::text_of((*opened)->plaintext);
+  }
+
+  // What the last open() wants sent of this type.
+  std::optional<Handshake> to_send(RecordType type) const {
+    for (const auto& record : opener.to_send()) {
+      if (record.type == type) return evs::net::decode_handshake(record.text);
+    }
+    return std::nullopt;
+  }
+
+  // The life proves to be alive, with what it says as its first words. Answers what these bring.
+  std::string prove(Sender& sender, std::string_view first = "") {
+    now = now + 2 * evs::net::Peer::kHandshakePause;
+    if (open(sender.seal(first)) != "unproved") return "not unproved";
+    const auto challenge = to_send(RecordType::challenge);
+    return challenge ? open(sender.answer(*challenge)) : "not challenged";
   }
 
   evs::net::MbedtlsAead aead;
   Opener opener;
+  base::Instant now;
 };
 
 }  // namespace sealing
