@@ -90,9 +90,10 @@ void raise_descriptor_limit() {
 struct Signals {
   uv_signal_t terminate{};
   uv_signal_t interrupt{};
+  uv_signal_t hang_up{};
 
   Signals(uv_loop_t& loop, lockd::Service& service) {
-    for (uv_signal_t* handle : {&terminate, &interrupt}) {
+    for (uv_signal_t* handle : {&terminate, &interrupt, &hang_up}) {
       uv_signal_init(&loop, handle);
       handle->data = &service;
     }
@@ -101,21 +102,26 @@ struct Signals {
     };
     uv_signal_start(&terminate, stop, SIGTERM);
     uv_signal_start(&interrupt, stop, SIGINT);
+    uv_signal_start(
+        &hang_up,
+        [](uv_signal_t* handle, int) { static_cast<lockd::Service*>(handle->data)->reread_keys(); },
+        SIGHUP);
   }
 
   void close() {
     uv_close(reinterpret_cast<uv_handle_t*>(&terminate), nullptr);
     uv_close(reinterpret_cast<uv_handle_t*>(&interrupt), nullptr);
+    uv_close(reinterpret_cast<uv_handle_t*>(&hang_up), nullptr);
   }
 };
 
-int serve(const Config& config, const evs::net::Secret& key, lockd::RecordFile& record,
+int serve(const Config& config, const evs::net::Keyring& keys, lockd::RecordFile& record,
           lockd::Log& log) {
   uv_loop_t loop;
   if (uv_loop_init(&loop) != 0) return fail(EX_OSERR, "cannot create an event loop");
   int code = EX_OK;
   {
-    auto service = lockd::Service::start(loop, config, key, record, log);
+    auto service = lockd::Service::start(loop, config, keys, record, log);
     if (!service) {
       log.error("not started", {{"cause", service.error()}});
       code = EX_UNAVAILABLE;
@@ -151,9 +157,9 @@ int run(const Options& options) {
   signal(SIGHUP, SIG_IGN);
   raise_descriptor_limit();
 
-  auto key = evs::net::read_key_file(config->key_file);
-  if (!key) {
-    log.error("not started", {{"cause", key.error()}});
+  auto keys = evs::net::read_key_file(config->key_file);
+  if (!keys) {
+    log.error("not started", {{"cause", keys.error()}});
     return EX_CONFIG;
   }
   auto record = lockd::RecordFile::open(config->state_dir, config->cluster, config->self);
@@ -164,7 +170,7 @@ int run(const Options& options) {
   }
   if (!record->record())
     log.warning("no valid record: this node has no vote", {{"advice", record->amnesia_advice()}});
-  return serve(*config, *key, *record, log);
+  return serve(*config, *keys, *record, log);
 }
 
 }  // namespace

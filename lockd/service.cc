@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "evs/net/clocks.h"
 #include "evs/net/entropy.h"
+#include "evs/net/key_file.h"
 #include "lockd/event_log.h"
 
 namespace lockd {
@@ -31,7 +32,7 @@ void close_and_delete(Handle* handle) {
            [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
 }
 
-void add_counters(const evs::net::Member& member,
+void add_counters(const evs::net::Member& member, const std::vector<base::NodeId>& nodes,
                   std::vector<liblock::protocol::Counter>& counters) {
   const evs::Statistics& ring = member.node().statistics();
   const evs::net::LinkStatistics link = member.statistics();
@@ -50,6 +51,20 @@ void add_counters(const evs::net::Member& member,
       {"datagrams_dropped", link.dropped},
   };
   for (const auto& [name, value] : values) counters.push_back({name, value});
+
+  for (std::size_t why = 0; why < evs::net::kRefusals; ++why) {
+    const auto refusal = static_cast<evs::net::Refusal>(why);
+    counters.push_back({"datagrams_refused_" + std::string(evs::net::to_string(refusal)),
+                        member.refused(refusal)});
+  }
+
+  // Which key each node seals with, 0 if it was not heard: during a change of keys.
+  counters.push_back({"key_in_use", base::value(member.key_in_use())});
+  for (const base::NodeId node : nodes) {
+    const auto key = member.key_of(node);
+    if (node == member.node().self().node) continue;
+    counters.push_back({"key_of_node_" + base::to_string(node), key ? base::value(*key) : 0u});
+  }
 }
 
 std::string hexadecimal(const ClusterId& id) {
@@ -73,10 +88,10 @@ struct Service::Writing {
 
 base::Result<std::unique_ptr<Service>, std::string> Service::start(uv_loop_t& loop,
                                                                    const Config& config,
-                                                                   const evs::net::Secret& key,
+                                                                   const evs::net::Keyring& keys,
                                                                    RecordFile& record, Log& log) {
   std::unique_ptr<Service> service(new Service(loop, record, log));
-  if (auto opened = service->open(config, key); !opened) return base::error(opened.error());
+  if (auto opened = service->open(config, keys); !opened) return base::error(opened.error());
   return service;
 }
 
@@ -94,11 +109,13 @@ Service::~Service() {
   close_and_delete(timer_);
 }
 
-base::Result<void, std::string> Service::open(const Config& config, const evs::net::Secret& key) {
+base::Result<void, std::string> Service::open(const Config& config, evs::net::Keyring keys) {
   evs::net::MemberConfig ring;
   ring.ring = config.ring();
-  ring.key.master = key;
-  std::memcpy(ring.key.cluster.data(), config.cluster.data(), config.cluster.size());
+  key_file_ = config.key_file;
+  std::memcpy(cluster_.data(), config.cluster.data(), config.cluster.size());
+  keys.set_cluster(cluster_);
+  ring.keys = std::move(keys);
   for (const NodeConfig& node : config.nodes) {
     evs::net::NodeAddresses addresses{node.id, {}};
     for (const Address& address : node.addresses) addresses.addresses.push_back(to_string(address));
@@ -116,7 +133,9 @@ base::Result<void, std::string> Service::open(const Config& config, const evs::n
   for (std::size_t i = 0; i < config.nodes.size(); ++i) {
     settings.queries.nodes[i].address = to_string(config.nodes[i].addresses.front());
   }
-  settings.queries.more_counters = [this](auto& counters) { add_counters(*member_, counters); };
+  settings.queries.more_counters = [this, nodes = config.ring().nodes](auto& counters) {
+    add_counters(*member_, nodes, counters);
+  };
   daemon_ =
       std::make_unique<Daemon>(settings, member_->node().self(), record_.record(), draw_secret);
 
@@ -260,6 +279,17 @@ void Service::stop() {
   clients_->stop_listening();
   daemon_->stop(read_clocks());
   unsettled_ = true;
+}
+
+void Service::reread_keys() {
+  auto keys = evs::net::read_key_file(key_file_);
+  if (!keys) {
+    log_.error("keys not reread", {{"cause", keys.error()}});
+    return;
+  }
+  keys->set_cluster(cluster_);
+  member_->use_keys(*keys);
+  log_.info("keys reread", {{"keys", keys->keys.size()}, {"in_use", base::value(keys->in_use)}});
 }
 
 // Tells the ring, lets go of clients and sockets, and ends the loop when the disk is done too.

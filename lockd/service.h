@@ -10,8 +10,8 @@
 #include <string>
 
 #include "base/result.h"
+#include "evs/net/keyring.h"
 #include "evs/net/member.h"
-#include "evs/net/secret.h"
 #include "lockd/client_server.h"
 #include "lockd/config.h"
 #include "lockd/daemon.h"
@@ -26,7 +26,7 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
   // says what is wrong, and what to do.
   static base::Result<std::unique_ptr<Service>, std::string> start(uv_loop_t& loop,
                                                                    const Config& config,
-                                                                   const evs::net::Secret& key,
+                                                                   const evs::net::Keyring& keys,
                                                                    RecordFile& record, Log& log);
 
   // The loop must run once more before it is closed. No record may be being written.
@@ -37,6 +37,10 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
   // Leaves cleanly and then ends the loop; a second call ends it at once.
   void stop();
 
+  // Reads the key file again, and uses its keys from now on. If the file is not as it has to be,
+  // the keys stay as they are, and the log says why.
+  void reread_keys();
+
   // Why the daemon had to stop, if it had to.
   const std::optional<std::string>& failure() const { return daemon_->failure(); }
 
@@ -46,7 +50,7 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
 
   Service(uv_loop_t& loop, RecordFile& record, Log& log);
 
-  base::Result<void, std::string> open(const Config& config, const evs::net::Secret& key);
+  base::Result<void, std::string> open(const Config& config, evs::net::Keyring keys);
 
   // The ring.
   void on_event(Instant now, evs::Event&& event) override;
@@ -74,6 +78,8 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
   uv_prepare_t* prepare_ = nullptr;
   uv_timer_t* timer_ = nullptr;
 
+  std::string key_file_;
+  evs::net::ClusterId cluster_{};
   std::uint64_t turned_away_told_ = 0;
 
   // The daemon had an input that was not carried on yet.

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "base/key_set.h"
+
 namespace evs::net {
 namespace {
 
@@ -33,7 +35,7 @@ std::string reason(int code) {
 
 }  // namespace
 
-base::Result<Secret, std::string> read_key_file(const std::string& path) {
+base::Result<Keyring, std::string> read_key_file(const std::string& path) {
   const auto wrong = [&path](const std::string& what) {
     return base::error("key file " + path + ": " + what);
   };
@@ -61,19 +63,25 @@ base::Result<Secret, std::string> read_key_file(const std::string& path) {
                  "\", and make a new key if others may have read it");
   }
 
-  // One byte more than a key shows a file that is too long.
-  std::array<std::byte, kKeyBytes + 1> content{};
+  // One byte more shows a file that is too long.
+  std::array<std::byte, base::kKeyFileBytesMax + 1> content{};
   const ssize_t got = read(file.get(), content.data(), content.size());
   const int code = errno;
-  Secret key;
-  std::copy_n(content.begin(), kKeyBytes, key.bytes().begin());
-  wipe(content);
   if (got < 0) return wrong("cannot be read: " + reason(code));
-  if (static_cast<std::size_t>(got) != kKeyBytes) {
-    return wrong("does not have exactly 32 bytes; run \"lockctl keygen " + path +
+  const auto set = base::parse_key_set(base::Bytes(content).first(static_cast<std::size_t>(got)));
+  wipe(content);
+  if (!set) {
+    return wrong(set.error() + "; copy the file of another node, or run \"lockctl keygen " + path +
                  "\" for a new one and copy it to all nodes");
   }
-  return key;
+  Keyring keys;
+  keys.in_use = KeyId{set->in_use};
+  for (const base::KeySet::Key& read_key : set->keys) {
+    ClusterKey& key = keys.keys.emplace_back();
+    key.id = KeyId{read_key.id};
+    std::ranges::copy(read_key.secret, key.master.bytes().begin());
+  }
+  return keys;
 }
 
 }  // namespace evs::net

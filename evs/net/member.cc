@@ -85,8 +85,8 @@ Member::Member(uv_loop_t& loop, const MemberConfig& config, Parts parts, const S
     : listener_(listener),
       nodes_(config.ring.nodes),
       socket_(std::move(parts.socket)),
-      sealer_(aead_, config.key, config.ring.self, salt),
-      opener_(aead_, config.key, config.ring.self, salt, config.ring.nodes),
+      sealer_(aead_, config.keys.sealing(), config.ring.self, salt),
+      opener_(aead_, config.keys, config.ring.self, salt, config.ring.nodes),
       queue_(*socket_, std::move(parts.addresses)),
       now_(read_clocks()),
       node_(config.ring, base::Incarnation{draw_u64()}, base::Random(draw_u64()), now_, trace),
@@ -124,6 +124,11 @@ void Member::leave() {
   transmit();
   unsettled_ = true;
   if (!in_turn_) wait();
+}
+
+void Member::use_keys(const Keyring& keys) {
+  opener_.use(keys);
+  sealer_.use(keys.sealing());
 }
 
 LinkStatistics Member::statistics() const {

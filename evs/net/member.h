@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "evs/config.h"
 #include "evs/event.h"
 #include "evs/net/address.h"
+#include "evs/net/keyring.h"
 #include "evs/net/mbedtls_aead.h"
 #include "evs/net/opener.h"
 #include "evs/net/record.h"
@@ -36,7 +38,7 @@ struct NodeAddresses {
 struct MemberConfig {
   Config ring;
   std::vector<NodeAddresses> nodes;  // One for each of ring.nodes, in any order.
-  ClusterKey key;
+  Keyring keys;                      // With their cluster.
 };
 
 struct LinkStatistics {
@@ -81,6 +83,15 @@ class Member {
   // As evs::Node has them.
   base::Result<void, MulticastError> multicast(Service service, base::Bytes payload);
   void leave();
+
+  // From now on these keys open, and their key in use seals. The ring does not notice, as long as
+  // each member has the key that another one seals with.
+  void use_keys(const Keyring& keys);
+
+  KeyId key_in_use() const { return sealer_.key_id(); }
+
+  // Which key another node was last heard to seal with; none while it has not proved to be alive.
+  std::optional<KeyId> key_of(base::NodeId node) const { return opener_.key_of(node); }
 
   // Borrowed. For what only looks: state(), regular(), evidence(), send_room(), statistics().
   const Node& node() const { return node_; }

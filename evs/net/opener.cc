@@ -7,12 +7,22 @@
 
 namespace evs::net {
 
-Opener::Opener(Aead& aead, const ClusterKey& key, base::NodeId self, const Salt& salt,
+Opener::Opener(Aead& aead, const Keyring& keys, base::NodeId self, const Salt& salt,
                std::span<const base::NodeId> nodes)
-    : aead_(aead), cluster_key_(key), self_(self), salt_(salt) {
+    : aead_(aead), keys_(keys), self_(self), salt_(salt) {
   for (base::NodeId node : nodes) {
     if (node != self) peers_.try_emplace(node);
   }
+}
+
+void Opener::use(const Keyring& keys) {
+  keys_ = keys;
+  for (auto& [node, peer] : peers_) peer.forget_key();
+}
+
+std::optional<KeyId> Opener::key_of(base::NodeId node) const {
+  const auto peer = peers_.find(node);
+  return peer == peers_.end() ? std::nullopt : peer->second.key_id();
 }
 
 base::Result<std::optional<Opened>, Refusal> Opener::open(base::Instant now, base::Bytes datagram) {
@@ -31,7 +41,8 @@ base::Result<std::optional<Opened>, Refusal> Opener::try_open(base::Instant now,
                                                               base::Bytes datagram) {
   const auto header = decode_header(datagram);
   if (!header) return base::error(header.error());
-  if (header->key_id != cluster_key_.id) return base::error(Refusal::wrong_key_id);
+  const ClusterKey* cluster_key = keys_.find(header->key_id);
+  if (cluster_key == nullptr) return base::error(Refusal::wrong_key_id);
   const auto found = peers_.find(header->sender);
   if (found == peers_.end()) return base::error(Refusal::unknown_sender);
 
@@ -44,7 +55,7 @@ base::Result<std::optional<Opened>, Refusal> Opener::try_open(base::Instant now,
   }
 
   const Secret* at_hand = peer.key(*header);
-  const Secret key = at_hand ? *at_hand : derive_key(aead_, cluster_key_, *header);
+  const Secret key = at_hand ? *at_hand : derive_key(aead_, *cluster_key, *header);
   if (proved && MUTANT("seal_replay_window_before_authentication")) peer.accept(*header, key);
   plaintext_.resize(datagram.size() - kSealBytes);
   const bool genuine = aead_.open(key, nonce_of(*header), datagram.first(kHeaderBytes),

@@ -22,6 +22,7 @@
 #include "base/time.h"
 #include "evs/net/aead.h"
 #include "evs/net/handshake.h"
+#include "evs/net/keyring.h"
 #include "evs/net/peer.h"
 #include "evs/net/record.h"
 
@@ -47,8 +48,11 @@ class Opener {
  public:
   // `aead` outlives the opener. `nodes` are the configured nodes; `self` is left out. `salt` is the
   // one that this life seals with.
-  Opener(Aead& aead, const ClusterKey& key, base::NodeId self, const Salt& salt,
+  Opener(Aead& aead, const Keyring& keys, base::NodeId self, const Salt& salt,
          std::span<const base::NodeId> nodes);
+
+  // From now on these keys open, and no others. What was proved and accepted stays so.
+  void use(const Keyring& keys);
 
   // The datagram is accepted, and brings a ring message or, if it is of the handshake, perhaps
   // none; or it is refused.
@@ -58,6 +62,10 @@ class Opener {
   std::span<const HandshakeRecord> to_send() const {
     return std::span(to_send_).first(to_send_count_);
   }
+
+  // Which key the last datagram of this node's proved life was sealed with; none without such a
+  // life.
+  std::optional<KeyId> key_of(base::NodeId node) const;
 
   std::uint64_t opened() const { return opened_; }
   std::uint64_t refused(Refusal why) const { return refused_[static_cast<std::size_t>(why)]; }
@@ -74,7 +82,7 @@ class Opener {
   void send(base::NodeId to, RecordType type, const Handshake& handshake);
 
   Aead& aead_;
-  ClusterKey cluster_key_;
+  Keyring keys_;
   base::NodeId self_;
   Salt salt_;
   std::map<base::NodeId, Peer> peers_;

@@ -8,11 +8,11 @@
 namespace evs::net {
 
 const Secret* Peer::key(const RecordHeader& header) const {
-  if (!proved(header.salt) || life_->key_id != header.key_id ||
+  if (!proved(header.salt) || !life_->key || life_->key_id != header.key_id ||
       life_->sub_key != sub_key_of(header.counter)) {
     return nullptr;
   }
-  return &life_->key;
+  return &*life_->key;
 }
 
 void Peer::accept(const RecordHeader& header, const Secret& key) {

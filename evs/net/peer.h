@@ -44,6 +44,16 @@ class Peer {
   // The key of this datagram of the proved life, if it is at hand; else null.
   const Secret* key(const RecordHeader& header) const;
 
+  // The keys of the cluster have changed: what is at hand may be of one that is gone.
+  void forget_key() {
+    if (life_) life_->key.reset();
+  }
+
+  // Which key the newest datagram of the proved life was sealed with.
+  std::optional<KeyId> key_id() const {
+    return life_ ? std::optional(life_->key_id) : std::nullopt;
+  }
+
   // A datagram of the proved life was authenticated under `key`.
   void accept(const RecordHeader& header, const Secret& key);
 
@@ -77,7 +87,7 @@ class Peer {
     ReplayWindow window;
     KeyId key_id{};
     std::uint64_t sub_key = 0;
-    Secret key;
+    std::optional<Secret> key;
   };
 
   struct Challenge {

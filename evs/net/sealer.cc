@@ -15,6 +15,12 @@ Sealer::Sealer(Aead& aead, const ClusterKey& key, base::NodeId self, const Salt&
   CHECK(first_counter != 0);
 }
 
+void Sealer::use(const ClusterKey& key) {
+  cluster_key_ = key;
+  next_.key_id = key.id;
+  key_ = derive_key(aead_, cluster_key_, next_);
+}
+
 void Sealer::seal(RecordType type, base::Bytes plaintext, base::Buffer& datagram) {
   CHECK(plaintext.size() <= kPlaintextBytesMax);
   next_.type = type;

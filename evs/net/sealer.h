@@ -23,6 +23,10 @@ class Sealer {
   // them.
   void seal(RecordType type, base::Bytes plaintext, base::Buffer& datagram);
 
+  // Seals with this key from now on. The counter goes on, so a key that comes back is no danger.
+  void use(const ClusterKey& key);
+
+  KeyId key_id() const { return next_.key_id; }
   std::uint64_t sealed() const { return sealed_; }
 
  private:

@@ -166,9 +166,9 @@ int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   auto config = config_of({argv + 2, argv + argc});
   if (!config) return fail(config.error());
-  auto key = evs::net::read_key_file(argv[1]);
-  if (!key) return fail(key.error());
-  config->key.master = *key;
+  auto keys = evs::net::read_key_file(argv[1]);
+  if (!keys) return fail(keys.error());
+  config->keys = *keys;
 
   uv_loop_t loop;
   if (uv_loop_init(&loop) != 0) return fail("no loop");

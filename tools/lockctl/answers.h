@@ -80,4 +80,21 @@ struct Member {
   std::string address;
 };
 
+// What a key file has, without the secrets.
+struct KeyListing {
+  std::string file;
+  std::vector<std::uint16_t> ids;
+  std::uint16_t in_use = 0;
+};
+
+// Which key each node seals with, as one daemon hears it.
+struct KeyUse {
+  struct Node {
+    std::uint32_t node = 0;
+    bool self = false;
+    std::uint16_t key = 0;  // 0: not heard.
+  };
+  std::vector<Node> nodes;
+};
+
 }  // namespace tools::lockctl

@@ -110,6 +110,19 @@ std::string json_of(const std::vector<Member>& members) {
   return line({{"members", list}});
 }
 
+std::string json_of(const KeyListing& listing) {
+  return line(
+      {{"key_file", text(listing.file)}, {"keys", listing.ids}, {"in_use", listing.in_use}});
+}
+
+std::string json_of(const KeyUse& use) {
+  Json list = Json::array();
+  for (const KeyUse::Node& node : use.nodes) {
+    list.push_back({{"node", node.node}, {"self", node.self}, {"key", node.key}});
+  }
+  return line({{"nodes", list}});
+}
+
 std::string json_of(const RunReport& report) {
   return line({{"name", text(report.name)},
                {"token", report.token},

@@ -25,6 +25,8 @@ std::string json_of(const Listing& listing);
 std::string json_of(const Showing& showing);
 std::string json_of(const Status& status);
 std::string json_of(const std::vector<Member>& members);
+std::string json_of(const KeyListing& listing);
+std::string json_of(const KeyUse& use);
 std::string json_of(const RunReport& report);
 std::string json_of(const Failure& failure);
 std::string json_of_key_file(const std::string& file);

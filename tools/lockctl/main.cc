@@ -6,6 +6,7 @@
 #include "tools/lockctl/failure.h"
 #include "tools/lockctl/json.h"
 #include "tools/lockctl/keygen.h"
+#include "tools/lockctl/keys.h"
 #include "tools/lockctl/options.h"
 #include "tools/lockctl/query.h"
 #include "tools/lockctl/run.h"
@@ -43,6 +44,20 @@ class Main {
   }
   int operator()(const MembersOptions&) const {
     return ask([](Query& query) { return query.members(); });
+  }
+
+  int operator()(const KeysOptions& verb) const {
+    using Change = KeysOptions::Change;
+    if (verb.file.empty()) {
+      return ask([](Query& query) { return query.key_use(); });
+    }
+    const auto listing = verb.change == Change::add      ? add_key(verb.file)
+                         : verb.change == Change::use    ? use_key(verb.file, verb.id)
+                         : verb.change == Change::remove ? remove_key(verb.file, verb.id)
+                                                         : list_keys(verb.file);
+    if (!listing) return fail(listing.error());
+    print(stdout, options_.json ? json_of(*listing) : text_of(*listing));
+    return kOk;
   }
 
   int operator()(const KeygenOptions& verb) const {

@@ -33,6 +33,13 @@ std::string checked_lockspace(const std::string& text) {
   return {};
 }
 
+constexpr const char* kKeysFooter =
+    "A cluster gets a new key while it runs, in three steps. After each one every lockd is told to "
+    "read\nits file again (SIGHUP, systemctl reload lockd):\n"
+    "  1. lockctl keys FILE --add     on one node; copy the file to the others\n"
+    "  2. lockctl keys FILE --use ID  on every node; then \"lockctl keys\" shows who uses it\n"
+    "  3. lockctl keys FILE --remove OLD  on every node, when nobody uses it any more";
+
 class Parser {
  public:
   Parser() {
@@ -48,6 +55,7 @@ class Parser {
     add_run();
     add_queries();
     add_keygen();
+    add_keys();
   }
 
   base::Result<Options, ParseEnd> parse(int argc, const char* const* argv) {
@@ -109,6 +117,23 @@ class Parser {
     keygen_->add_option("FILE", keygen_options_.file, "A file that does not exist yet")->required();
   }
 
+  void add_keys() {
+    keys_ = app_.add_subcommand("keys", "Which keys there are and who uses which; change the key");
+    keys_->footer(kKeysFooter);
+    auto* file = keys_->add_option("FILE", keys_options_.file,
+                                   "The key file; without it, what the daemons use");
+    auto* add = keys_->add_flag("--add", add_key_, "Add a new key, with the next id");
+    auto* use = keys_->add_option("--use", use_key_, "Use this key to send")
+                    ->type_name("ID")
+                    ->check(CLI::Range(1, 65535));
+    auto* remove = keys_->add_option("--remove", remove_key_, "Remove this key")
+                       ->type_name("ID")
+                       ->check(CLI::Range(1, 65535));
+    add->needs(file)->excludes(use)->excludes(remove);
+    use->needs(file)->excludes(remove);
+    remove->needs(file);
+  }
+
   void add_lockspace(CLI::App* verb) {
     verb->add_option("--lockspace", options_.lockspace, "The lockspace (default)")
         ->type_name("NAME")
@@ -129,6 +154,12 @@ class Parser {
       options_.verb = StatusOptions{};
     } else if (members_->parsed()) {
       options_.verb = MembersOptions{};
+    } else if (keys_->parsed()) {
+      if (add_key_) keys_options_.change = KeysOptions::Change::add;
+      if (use_key_ != 0) keys_options_.change = KeysOptions::Change::use;
+      if (remove_key_ != 0) keys_options_.change = KeysOptions::Change::remove;
+      keys_options_.id = static_cast<std::uint16_t>(use_key_ + remove_key_);
+      options_.verb = keys_options_;
     } else {
       options_.verb = keygen_options_;
     }
@@ -151,11 +182,16 @@ class Parser {
   CLI::App* status_ = nullptr;
   CLI::App* members_ = nullptr;
   CLI::App* keygen_ = nullptr;
+  CLI::App* keys_ = nullptr;
   Options options_;
   RunOptions run_options_;
   ListOptions list_options_;
   ShowOptions show_options_;
   KeygenOptions keygen_options_;
+  KeysOptions keys_options_;
+  bool add_key_ = false;
+  unsigned use_key_ = 0;
+  unsigned remove_key_ = 0;
   bool exclusive_ = false;
   bool no_wait_ = false;
   std::string wait_;

@@ -1,6 +1,7 @@
 // The command line of lockctl as values. Options stand before or after the names they go with.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
@@ -36,11 +37,19 @@ struct KeygenOptions {
   std::string file;
 };
 
+struct KeysOptions {
+  enum class Change { none, add, use, remove };
+  std::string file;  // Empty: what the daemons use.
+  Change change = Change::none;
+  std::uint16_t id = 0;  // Of use and remove.
+};
+
 struct Options {
   std::string socket;
   std::string lockspace;  // Empty: every one for ls, "default" for the others.
   bool json = false;
-  std::variant<RunOptions, ListOptions, ShowOptions, StatusOptions, MembersOptions, KeygenOptions>
+  std::variant<RunOptions, ListOptions, ShowOptions, StatusOptions, MembersOptions, KeygenOptions,
+               KeysOptions>
       verb;
 };
 

@@ -3,6 +3,8 @@
 #include <liblock/query.h>
 
 #include <algorithm>
+#include <charconv>
+#include <string_view>
 #include <tuple>
 
 namespace tools::lockctl {
@@ -178,6 +180,27 @@ base::Result<std::vector<Member>, Failure> Query::members() {
   const int error = lock_members(client_.get(), &add_member, &members);
   if (error != 0) return base::error(failure(error));
   return members;
+}
+
+// Part of the status, among the counters.
+base::Result<KeyUse, Failure> Query::key_use() {
+  constexpr std::string_view kOfNode = "key_of_node_";
+  const auto answer = status();
+  if (!answer) return base::error(answer.error());
+  KeyUse use;
+  for (const auto& [name, value] : answer->counters) {
+    const auto key = static_cast<std::uint16_t>(value);
+    if (name == "key_in_use") {
+      use.nodes.push_back({answer->node, true, key});
+    } else if (name.starts_with(kOfNode)) {
+      std::uint32_t node = 0;
+      const char* end = name.data() + name.size();
+      if (std::from_chars(name.data() + kOfNode.size(), end, node).ptr != end) continue;
+      use.nodes.push_back({node, false, key});
+    }
+  }
+  std::ranges::sort(use.nodes, {}, &KeyUse::Node::node);
+  return use;
 }
 
 }  // namespace tools::lockctl

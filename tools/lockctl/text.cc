@@ -117,4 +117,21 @@ std::string text_of(const std::vector<Member>& members) {
   return table(rows);
 }
 
+std::string text_of(const KeyListing& listing) {
+  std::string out;
+  for (const std::uint16_t id : listing.ids) {
+    out += "key " + std::to_string(id) + (id == listing.in_use ? ", in use here\n" : "\n");
+  }
+  return out;
+}
+
+std::string text_of(const KeyUse& use) {
+  std::vector<Row> rows = {{"NODE", "KEY"}};
+  for (const KeyUse::Node& node : use.nodes) {
+    rows.push_back({std::to_string(node.node) + (node.self ? " (this one)" : ""),
+                    node.key == 0 ? "not heard" : std::to_string(node.key)});
+  }
+  return table(rows);
+}
+
 }  // namespace tools::lockctl

@@ -13,5 +13,7 @@ std::string text_of(const Listing& listing);
 std::string text_of(const Showing& showing);
 std::string text_of(const Status& status);
 std::string text_of(const std::vector<Member>& members);
+std::string text_of(const KeyListing& listing);
+std::string text_of(const KeyUse& use);
 
 }  // namespace tools::lockctl

@@ -55,7 +55,8 @@ TEST_CASE("a key file of 32 bytes that only its owner can use is read") {
   for (mode_t mode : {0600u, 0400u}) {
     const auto key = read_key_file(folder.file(kKey, mode));
     REQUIRE(key.has_value());
-    CHECK(base::text_of(key->view()) == kKey);
+    CHECK(key->in_use == evs::net::KeyId{1});
+    CHECK(base::text_of(key->sealing().master.view()) == kKey);
     std::filesystem::remove(folder.path() + "/cluster.key");
   }
 }
@@ -77,13 +78,30 @@ TEST_CASE("a key file that others can use is refused, with the command that mend
   }
 }
 
-TEST_CASE("a key file of another size is refused, with the command that makes a new one") {
+TEST_CASE("a key file of another form is refused, with the command that makes a new one") {
   const Folder folder;
-  for (const std::string& content : {std::string(), kKey.substr(1), kKey + "\n", kKey + kKey}) {
+  for (const std::string& content :
+       {std::string(), kKey.substr(1), kKey + "\n", kKey + kKey, std::string(5000, 'x')}) {
     const std::string path = folder.file(content, 0600);
-    CHECK(contains(error_of(path), "exactly 32 bytes"));
+    CHECK(contains(error_of(path), "neither 32 bytes long nor a list of keys"));
     CHECK(contains(error_of(path), "lockctl keygen"));
   }
+  CHECK(contains(error_of(folder.file("ringlock keys\nuse 0\n", 0600)), "line 2 needs a key id"));
+}
+
+TEST_CASE("a file with several keys is read, and its key in use seals") {
+  const Folder folder;
+  const std::string ones(64, '1');
+  const std::string twos(64, '2');
+  const auto keys = read_key_file(
+      folder.file("ringlock keys\nuse 7\nkey 3 " + ones + "\nkey 7 " + twos + "\n", 0600));
+  REQUIRE(keys.has_value());
+  CHECK(keys->keys.size() == 2);
+  CHECK(keys->sealing().id == evs::net::KeyId{7});
+  CHECK(base::text_of(keys->sealing().master.view()) == std::string(32, 0x22));
+  REQUIRE(keys->find(evs::net::KeyId{3}) != nullptr);
+  CHECK(base::text_of(keys->find(evs::net::KeyId{3})->master.view()) == std::string(32, 0x11));
+  CHECK(keys->find(evs::net::KeyId{1}) == nullptr);
 }
 
 TEST_CASE("a folder or a fifo in place of the key file is refused at once") {

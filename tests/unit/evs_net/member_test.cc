@@ -87,7 +87,7 @@ std::vector<std::string> free_addresses(std::size_t count, bool ipv6 = false) {
 
 MemberConfig config_of(std::uint32_t self, const std::vector<std::string>& addresses) {
   MemberConfig config;
-  config.key = sealing::cluster_key();
+  config.keys = sealing::cluster_key();
   config.ring.self = NodeId{self};
   for (std::uint32_t i = 0; i < addresses.size(); ++i) {
     config.ring.nodes.push_back(NodeId{i + 1});
@@ -305,7 +305,7 @@ TEST_CASE(
   const auto addresses = free_addresses(2);
   Recorder one(loop, config_of(1, addresses));
   MemberConfig foreign = config_of(2, addresses);
-  foreign.key.master.bytes()[0] ^= std::byte{1};
+  foreign.keys.keys[0].master.bytes()[0] ^= std::byte{1};
   {
     Recorder stranger(loop, foreign);
     REQUIRE(loop.run_until([&] { return one.member->refused(Refusal::forged) > 3; }));
@@ -335,6 +335,57 @@ TEST_CASE(
   puppet.close();
   Recorder two(loop, config_of(2, addresses));
   CHECK(loop.run_until([&] { return one.in_ring_of(2) && two.in_ring_of(2); }));
+}
+
+TEST_CASE("three members change their key one by one, and the ring goes on as it is") {
+  Loop loop;
+  const auto addresses = free_addresses(3);
+  std::vector<std::unique_ptr<Recorder>> peers;
+  for (std::uint32_t id = 1; id <= 3; ++id) {
+    peers.push_back(std::make_unique<Recorder>(loop, config_of(id, addresses)));
+  }
+  REQUIRE(loop.run_until(
+      [&] { return std::ranges::all_of(peers, [](auto& peer) { return peer->in_ring_of(3); }); }));
+  const auto ring = peers[0]->member->node().regular().id;
+  std::size_t sent = 0;
+  // All hear each other under the keys they have, whoever sends.
+  const auto talk = [&] {
+    for (auto& peer : peers) REQUIRE(peer->multicast("after a step"));
+    sent += peers.size();
+    return loop.run_until([&] {
+      return std::ranges::all_of(peers, [&](auto& peer) { return peer->delivered.size() == sent; });
+    });
+  };
+  evs::net::Keyring keys = sealing::cluster_key();
+  const evs::net::KeyId old_id = keys.in_use;
+  const evs::net::KeyId new_id{0x0103};
+  const auto each_uses = [&](const evs::net::Keyring& ring_of_keys) {
+    for (auto& peer : peers) {
+      peer->member->use_keys(ring_of_keys);
+      CHECK(talk());
+    }
+  };
+
+  CHECK(talk());
+  keys.keys.push_back(keys.keys[0]);
+  keys.keys[1].id = new_id;
+  keys.keys[1].master.bytes()[0] ^= std::byte{1};
+  each_uses(keys);
+  CHECK(peers[0]->member->key_of(NodeId{2}) == old_id);
+  keys.in_use = new_id;
+  each_uses(keys);
+  CHECK(peers[0]->member->key_in_use() == new_id);
+  for (std::uint32_t other = 2; other <= 3; ++other) {
+    CHECK(peers[0]->member->key_of(NodeId{other}) == new_id);
+  }
+  keys.keys.erase(keys.keys.begin());
+  each_uses(keys);
+
+  for (auto& peer : peers) {
+    CHECK(peer->member->node().regular().id == ring);
+    CHECK(peer->member->refused(Refusal::wrong_key_id) == 0);
+    CHECK(peer->member->refused(Refusal::forged) == 0);
+  }
 }
 
 TEST_CASE("an address in use is named, with what to do about it") {

@@ -212,6 +212,47 @@ TEST_CASE("the key changes after 2^24 datagrams, also for those that come late")
   CHECK(receiver.open(sender.seal("second")) == "second");
 }
 
+TEST_CASE("each key of the receiver opens, and one that was taken away does not") {
+  Sender sender;
+  Receiver receiver;
+  receiver.prove(sender);
+  evs::net::Keyring keys = cluster_key();
+  keys.keys.push_back(cluster_key());
+  keys.keys[1].id = KeyId{7};
+  keys.keys[1].master.bytes()[0] ^= std::byte{1};
+  const Buffer recorded = sender.seal("before");
+  CHECK(receiver.open(recorded) == "before");
+  sender.sealer.use(keys.keys[1]);
+  CHECK(sender.sealer.key_id() == KeyId{7});
+  CHECK(receiver.open(sender.seal("too early")) == "wrong_key_id");
+
+  receiver.opener.use(keys);
+  CHECK(receiver.open(recorded) == "replayed");
+  CHECK(receiver.open(sender.seal("now")) == "now");
+  CHECK(receiver.opener.key_of(sealing::kSender) == KeyId{7});
+  sender.sealer.use(keys.keys[0]);
+  CHECK(receiver.open(sender.seal("back again")) == "back again");
+  CHECK(receiver.opener.key_of(sealing::kSender) == cluster_key().id);
+
+  keys.keys.erase(keys.keys.begin());
+  receiver.opener.use(keys);
+  CHECK(receiver.open(sender.seal("of old")) == "wrong_key_id");
+  CHECK_FALSE(receiver.opener.key_of(NodeId{9}).has_value());
+}
+
+TEST_CASE("a key id that gets another key opens with that one only") {
+  Sender sender;
+  Receiver receiver;
+  receiver.prove(sender);
+  CHECK(receiver.open(sender.seal("a")) == "a");
+  ClusterKey other = cluster_key();
+  other.master.bytes()[0] ^= std::byte{1};
+  receiver.opener.use(other);
+  CHECK(receiver.open(sender.seal("b")) == "forged");
+  sender.sealer.use(other);
+  CHECK(receiver.open(sender.seal("c")) == "c");
+}
+
 TEST_CASE("random bytes are refused, whatever they are") {
   base::Random random(11);
   Receiver receiver;

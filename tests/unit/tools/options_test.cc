@@ -64,16 +64,45 @@ TEST_CASE("--json, --socket and --lockspace stand anywhere before the --") {
   CHECK(show->lockspace == "web");
 }
 
+TEST_CASE("keys asks the daemon, or looks at a file, or changes it in one way") {
+  const auto keys_of = [](std::initializer_list<const char*> arguments) {
+    const auto options = parse(arguments);
+    REQUIRE(options.has_value());
+    return std::get<KeysOptions>(options->verb);
+  };
+  CHECK(keys_of({"keys"}).file.empty());
+  CHECK(keys_of({"keys", "f"}).change == KeysOptions::Change::none);
+  CHECK(keys_of({"keys", "f"}).file == "f");
+  CHECK(keys_of({"keys", "f", "--add"}).change == KeysOptions::Change::add);
+  CHECK(keys_of({"keys", "--use", "7", "f"}).change == KeysOptions::Change::use);
+  CHECK(keys_of({"keys", "--use", "7", "f"}).id == 7);
+  CHECK(keys_of({"keys", "f", "--remove", "65535"}).change == KeysOptions::Change::remove);
+  CHECK(keys_of({"keys", "f", "--remove", "65535"}).id == 65535);
+}
+
 TEST_CASE("a wrong line is a usage error that says what to do") {
-  for (const auto& answer :
-       {parse({}), parse({"run"}), parse({"run", "jobs"}), parse({"run", "jobs", "--"}),
-        parse({"frobnicate"}), parse({"run", "jobs", "-n", "--wait", "1s", "--", "true"}),
-        parse({"run", "jobs", "-s", "-x", "--", "true"}),
-        parse({"run", "jobs", "--wait", "soon", "--", "true"}), parse({"run", "", "--", "true"}),
-        parse({"run", "a\nb", "--", "true"}), parse({"show"}), parse({"run", "jobs", "ls", "-l"}),
-        parse({"run", "jobs", "-E", "256", "--", "true"}),
-        parse({"run", "jobs", "-E", "x", "--", "true"}), parse({"ls", "--lockspace", "", "x"}),
-        parse({"status", "extra"}), parse({"keygen"})}) {
+  for (const auto& answer : {parse({}),
+                             parse({"run"}),
+                             parse({"run", "jobs"}),
+                             parse({"run", "jobs", "--"}),
+                             parse({"frobnicate"}),
+                             parse({"run", "jobs", "-n", "--wait", "1s", "--", "true"}),
+                             parse({"run", "jobs", "-s", "-x", "--", "true"}),
+                             parse({"run", "jobs", "--wait", "soon", "--", "true"}),
+                             parse({"run", "", "--", "true"}),
+                             parse({"run", "a\nb", "--", "true"}),
+                             parse({"show"}),
+                             parse({"run", "jobs", "ls", "-l"}),
+                             parse({"run", "jobs", "-E", "256", "--", "true"}),
+                             parse({"run", "jobs", "-E", "x", "--", "true"}),
+                             parse({"ls", "--lockspace", "", "x"}),
+                             parse({"status", "extra"}),
+                             parse({"keygen"}),
+                             parse({"keys", "--add"}),
+                             parse({"keys", "f", "--use", "0"}),
+                             parse({"keys", "f", "--use", "65536"}),
+                             parse({"keys", "f", "--add", "--use", "1"}),
+                             parse({"keys", "--remove", "1"})}) {
     REQUIRE(!answer.has_value());
     CHECK(answer.error().exit_code == kUsage);
     CHECK(answer.error().text.find("lockctl --help") != std::string::npos);
