@@ -150,6 +150,11 @@ class ConfigReader {
     if (id) config_.cluster = *id;
     if (!id && !uuid.empty())
       table.wrong("uuid", "is \"" + shown(uuid) + "\"; it has to be " + what);
+    using evs::net::Cipher;
+    config_.cipher = table.choice<Cipher>(
+        "cipher",
+        {{"chacha20-poly1305", Cipher::chacha20_poly1305}, {"aes-256-gcm", Cipher::aes_256_gcm}},
+        Cipher::chacha20_poly1305);
     pending_.push_back(std::move(table));
   }
 

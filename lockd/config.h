@@ -13,6 +13,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "evs/config.h"
+#include "evs/net/aead.h"
 #include "lockd/log.h"
 #include "lockd/replica_config.h"
 
@@ -52,6 +53,7 @@ struct Config {
   // The same on every node of the cluster.
   std::string cluster_name;
   ClusterId cluster{};
+  evs::net::Cipher cipher = evs::net::Cipher::chacha20_poly1305;
   std::vector<NodeConfig> nodes;  // Sorted by id.
 
   // This node's own. Paths are absolute, or relative to the folder of the file if they were so

@@ -116,6 +116,7 @@ base::Result<void, std::string> Service::open(const Config& config, evs::net::Ke
   std::memcpy(cluster_.data(), config.cluster.data(), config.cluster.size());
   keys.set_cluster(cluster_);
   ring.keys = std::move(keys);
+  ring.cipher = config.cipher;
   for (const NodeConfig& node : config.nodes) {
     evs::net::NodeAddresses addresses{node.id, {}};
     for (const Address& address : node.addresses) addresses.addresses.push_back(to_string(address));

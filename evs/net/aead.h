@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "base/bytes.h"
@@ -16,9 +17,14 @@ constexpr std::size_t kTagBytes = 16;
 
 using Nonce = std::array<std::byte, kNonceBytes>;
 
+// What a cluster seals with. Both have keys of 32 bytes, and the nonces and tags above.
+enum class Cipher : std::uint8_t { chacha20_poly1305 = 0, aes_256_gcm = 1 };
+
 class Aead {
  public:
   virtual ~Aead() = default;
+
+  virtual Cipher cipher() const = 0;
 
   // HKDF with SHA-256, extract and expand.
   virtual Secret derive(const Secret& master, base::Bytes salt, base::Bytes info) = 0;

@@ -1,6 +1,7 @@
 #include "evs/net/mbedtls_aead.h"
 
 #include <mbedtls/chachapoly.h>
+#include <mbedtls/gcm.h>
 #include <mbedtls/hkdf.h>
 #include <mbedtls/md.h>
 #include <mbedtls/platform_util.h>
@@ -18,21 +19,59 @@ unsigned char* out(std::span<std::byte> bytes) {
   return reinterpret_cast<unsigned char*>(bytes.data());
 }
 
-// Holds the key only while one datagram is worked on; mbedtls_chachapoly_free() wipes it.
-class Context {
+// A context holds the key only while one datagram is worked on; freeing it wipes the key.
+class ChaChaPoly {
  public:
-  explicit Context(const Secret& key) {
+  explicit ChaChaPoly(const Secret& key) {
     mbedtls_chachapoly_init(&context_);
     CHECK(mbedtls_chachapoly_setkey(&context_, in(key.view())) == 0);
   }
-  ~Context() { mbedtls_chachapoly_free(&context_); }
-  Context(const Context&) = delete;
-  Context& operator=(const Context&) = delete;
+  ~ChaChaPoly() { mbedtls_chachapoly_free(&context_); }
+  ChaChaPoly(const ChaChaPoly&) = delete;
+  ChaChaPoly& operator=(const ChaChaPoly&) = delete;
 
-  mbedtls_chachapoly_context* get() { return &context_; }
+  int seal(const Nonce& nonce, base::Bytes header, base::Bytes plaintext,
+           std::span<std::byte> sealed) {
+    return mbedtls_chachapoly_encrypt_and_tag(&context_, plaintext.size(), in(nonce), in(header),
+                                              header.size(), in(plaintext), out(sealed),
+                                              out(sealed.subspan(plaintext.size())));
+  }
+  int open(const Nonce& nonce, base::Bytes header, base::Bytes sealed,
+           std::span<std::byte> plaintext) {
+    return mbedtls_chachapoly_auth_decrypt(&context_, plaintext.size(), in(nonce), in(header),
+                                           header.size(), in(sealed.subspan(plaintext.size())),
+                                           in(sealed), out(plaintext));
+  }
 
  private:
   mbedtls_chachapoly_context context_;
+};
+
+class Gcm {
+ public:
+  explicit Gcm(const Secret& key) {
+    mbedtls_gcm_init(&context_);
+    CHECK(mbedtls_gcm_setkey(&context_, MBEDTLS_CIPHER_ID_AES, in(key.view()), 8 * kKeyBytes) == 0);
+  }
+  ~Gcm() { mbedtls_gcm_free(&context_); }
+  Gcm(const Gcm&) = delete;
+  Gcm& operator=(const Gcm&) = delete;
+
+  int seal(const Nonce& nonce, base::Bytes header, base::Bytes plaintext,
+           std::span<std::byte> sealed) {
+    return mbedtls_gcm_crypt_and_tag(&context_, MBEDTLS_GCM_ENCRYPT, plaintext.size(), in(nonce),
+                                     nonce.size(), in(header), header.size(), in(plaintext),
+                                     out(sealed), kTagBytes, out(sealed.subspan(plaintext.size())));
+  }
+  int open(const Nonce& nonce, base::Bytes header, base::Bytes sealed,
+           std::span<std::byte> plaintext) {
+    return mbedtls_gcm_auth_decrypt(&context_, plaintext.size(), in(nonce), nonce.size(),
+                                    in(header), header.size(), in(sealed.subspan(plaintext.size())),
+                                    kTagBytes, in(sealed), out(plaintext));
+  }
+
+ private:
+  mbedtls_gcm_context context_;
 };
 
 }  // namespace
@@ -53,19 +92,19 @@ Secret MbedtlsAead::derive(const Secret& master, base::Bytes salt, base::Bytes i
 void MbedtlsAead::seal(const Secret& key, const Nonce& nonce, base::Bytes header,
                        base::Bytes plaintext, std::span<std::byte> sealed) {
   CHECK(sealed.size() == plaintext.size() + kTagBytes);
-  Context context(key);
-  CHECK(mbedtls_chachapoly_encrypt_and_tag(context.get(), plaintext.size(), in(nonce), in(header),
-                                           header.size(), in(plaintext), out(sealed),
-                                           out(sealed.subspan(plaintext.size()))) == 0);
+  const int failed = cipher_ == Cipher::aes_256_gcm
+                         ? Gcm(key).seal(nonce, header, plaintext, sealed)
+                         : ChaChaPoly(key).seal(nonce, header, plaintext, sealed);
+  CHECK(failed == 0);
 }
 
 bool MbedtlsAead::open(const Secret& key, const Nonce& nonce, base::Bytes header,
                        base::Bytes sealed, std::span<std::byte> plaintext) {
   CHECK(sealed.size() == plaintext.size() + kTagBytes);
-  Context context(key);
-  return mbedtls_chachapoly_auth_decrypt(context.get(), plaintext.size(), in(nonce), in(header),
-                                         header.size(), in(sealed.subspan(plaintext.size())),
-                                         in(sealed), out(plaintext)) == 0;
+  const int failed = cipher_ == Cipher::aes_256_gcm
+                         ? Gcm(key).open(nonce, header, sealed, plaintext)
+                         : ChaChaPoly(key).open(nonce, header, sealed, plaintext);
+  return failed == 0;
 }
 
 }  // namespace evs::net

@@ -61,7 +61,7 @@ base::Result<std::unique_ptr<Member>, std::string> Member::create(uv_loop_t& loo
                                                                   Listener& listener,
                                                                   TraceSink* trace) {
   if (const auto valid = config.ring.validate(); !valid) return base::error(valid.error());
-  MbedtlsAead aead;
+  MbedtlsAead aead(config.cipher);
   if (const auto sound = self_test(aead); !sound) {
     return base::error("refusing to start: " + sound.error() +
                        "; the installed mbedTLS library is broken, reinstall it");
@@ -84,6 +84,7 @@ Member::Member(uv_loop_t& loop, const MemberConfig& config, Parts parts, const S
                Listener& listener, TraceSink* trace)
     : listener_(listener),
       nodes_(config.ring.nodes),
+      aead_(config.cipher),
       socket_(std::move(parts.socket)),
       sealer_(aead_, config.keys.sealing(), config.ring.self, salt),
       opener_(aead_, config.keys, config.ring.self, salt, config.ring.nodes),

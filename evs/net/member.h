@@ -39,6 +39,7 @@ struct MemberConfig {
   Config ring;
   std::vector<NodeAddresses> nodes;  // One for each of ring.nodes, in any order.
   Keyring keys;                      // With their cluster.
+  Cipher cipher = Cipher::chacha20_poly1305;
 };
 
 struct LinkStatistics {

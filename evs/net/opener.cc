@@ -41,6 +41,7 @@ base::Result<std::optional<Opened>, Refusal> Opener::try_open(base::Instant now,
                                                               base::Bytes datagram) {
   const auto header = decode_header(datagram);
   if (!header) return base::error(header.error());
+  if (header->cipher != aead_.cipher()) return base::error(Refusal::wrong_cipher);
   const ClusterKey* cluster_key = keys_.find(header->key_id);
   if (cluster_key == nullptr) return base::error(Refusal::wrong_key_id);
   const auto found = peers_.find(header->sender);

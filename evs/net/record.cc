@@ -17,6 +17,8 @@ std::string_view to_string(Refusal refusal) {
       return "wrong_version";
     case Refusal::wrong_type:
       return "wrong_type";
+    case Refusal::wrong_cipher:
+      return "wrong_cipher";
     case Refusal::wrong_key_id:
       return "wrong_key_id";
     case Refusal::unknown_sender:
@@ -36,7 +38,8 @@ std::string_view to_string(Refusal refusal) {
 void encode(const RecordHeader& header, base::Buffer& out) {
   base::ByteWriter writer(out);
   writer.u8(kRecordVersion);
-  writer.u8(static_cast<std::uint8_t>(header.type));
+  writer.u8(static_cast<std::uint8_t>(static_cast<unsigned>(header.cipher) << 4 |
+                                      static_cast<unsigned>(header.type)));
   writer.u16(base::value(header.key_id));
   writer.node(header.sender);
   writer.bytes(header.salt);
@@ -47,9 +50,12 @@ base::Result<RecordHeader, Refusal> decode_header(base::Bytes datagram) {
   if (datagram.size() < kSealBytes) return base::error(Refusal::too_short);
   base::ByteReader reader(datagram.first(kHeaderBytes));
   if (reader.u8() != kRecordVersion) return base::error(Refusal::wrong_version);
-  const std::uint8_t type = reader.u8();
-  if (type < 1 || type > 3) return base::error(Refusal::wrong_type);
+  const std::uint8_t kind = reader.u8();
+  const std::uint8_t cipher = kind >> 4;
+  const std::uint8_t type = kind & 15;
+  if (cipher > 1 || type < 1 || type > 3) return base::error(Refusal::wrong_type);
   RecordHeader header;
+  header.cipher = Cipher{cipher};
   header.type = RecordType{type};
   header.key_id = KeyId{reader.u16()};
   header.sender = reader.node();

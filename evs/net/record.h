@@ -49,6 +49,7 @@ struct ClusterKey {
 };
 
 struct RecordHeader {
+  Cipher cipher = Cipher::chacha20_poly1305;
   RecordType type = RecordType::ring;
   KeyId key_id{};
   base::NodeId sender{};
@@ -63,6 +64,7 @@ enum class Refusal : std::uint8_t {
   too_short,       // No room for a header and a tag.
   wrong_version,   // Not a datagram of this protocol, or of a version that we do not speak.
   wrong_type,      // A kind of datagram that we do not know.
+  wrong_cipher,    // Sealed with another cipher than this node is configured to use.
   wrong_key_id,    // Sealed with a key that we do not have.
   unknown_sender,  // Not one of the configured nodes, or ourselves.
   replayed,        // Accepted before, or too old to tell.
@@ -70,7 +72,7 @@ enum class Refusal : std::uint8_t {
   stray,           // A handshake's record of another form, or for another node.
   forged,          // The tag does not fit: another key, another cluster, or changed on the way.
 };
-constexpr std::size_t kRefusals = 9;
+constexpr std::size_t kRefusals = 10;
 
 std::string_view to_string(Refusal refusal);
 

@@ -9,7 +9,7 @@ Sealer::Sealer(Aead& aead, const ClusterKey& key, base::NodeId self, const Salt&
                std::uint64_t first_counter)
     : aead_(aead),
       cluster_key_(key),
-      next_{RecordType::ring, key.id, self, salt, first_counter},
+      next_{aead.cipher(), RecordType::ring, key.id, self, salt, first_counter},
       first_counter_(first_counter),
       key_(derive_key(aead_, cluster_key_, next_)) {
   CHECK(first_counter != 0);

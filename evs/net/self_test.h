@@ -9,8 +9,8 @@
 
 namespace evs::net {
 
-// What is wrong, if anything: the known answer of RFC 8439 is not met, a bad tag is accepted, or
-// keys of different purposes are equal.
+// What is wrong, if anything: the cipher's published known answer is not met, a bad tag is
+// accepted, or keys of different purposes are equal.
 base::Result<void, std::string> self_test(Aead& aead);
 
 }  // namespace evs::net

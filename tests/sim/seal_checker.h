@@ -66,6 +66,7 @@ class SealChecker {
   class FakeAead final : public evs::net::Aead {
    public:
     explicit FakeAead(SealChecker& checker) : checker_(checker) {}
+    evs::net::Cipher cipher() const override { return evs::net::Cipher::chacha20_poly1305; }
     evs::net::Secret derive(const evs::net::Secret& master, base::Bytes salt,
                             base::Bytes info) override;
     void seal(const evs::net::Secret& key, const evs::net::Nonce& nonce, base::Bytes header,

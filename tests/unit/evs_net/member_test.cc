@@ -17,6 +17,7 @@
 using base::NodeId;
 using evs::Service;
 using evs::net::Address;
+using evs::net::Cipher;
 using evs::net::Member;
 using evs::net::MemberConfig;
 using evs::net::Refusal;
@@ -209,12 +210,15 @@ struct Puppet {
   bool answered = false;
 };
 
-void form_a_ring_and_agree(const std::vector<std::string>& addresses) {
+void form_a_ring_and_agree(const std::vector<std::string>& addresses,
+                           Cipher cipher = Cipher::chacha20_poly1305) {
   Loop loop;
   std::vector<std::unique_ptr<Recorder>> peers;
   const auto count = static_cast<std::uint32_t>(addresses.size());
   for (std::uint32_t id = 1; id <= count; ++id) {
-    peers.push_back(std::make_unique<Recorder>(loop, config_of(id, addresses)));
+    MemberConfig config = config_of(id, addresses);
+    config.cipher = cipher;
+    peers.push_back(std::make_unique<Recorder>(loop, config));
   }
   REQUIRE(loop.run_until([&] {
     return std::ranges::all_of(peers, [&](const auto& peer) { return peer->in_ring_of(count); });
@@ -239,6 +243,23 @@ void form_a_ring_and_agree(const std::vector<std::string>& addresses) {
 
 TEST_CASE("two members on loopback form a ring and deliver the same messages in the same order") {
   form_a_ring_and_agree(free_addresses(2));
+}
+
+TEST_CASE("two members do so with AES-256-GCM") {
+  form_a_ring_and_agree(free_addresses(2), Cipher::aes_256_gcm);
+}
+
+TEST_CASE("members with different ciphers do not hear each other, and count it") {
+  Loop loop;
+  const auto addresses = free_addresses(2);
+  MemberConfig config = config_of(1, addresses);
+  config.cipher = Cipher::aes_256_gcm;
+  Recorder one(loop, config);
+  Recorder two(loop, config_of(2, addresses));
+  CHECK(loop.run_until([&] {
+    return one.member->refused(Refusal::wrong_cipher) > 3 &&
+           two.member->refused(Refusal::wrong_cipher) > 3 && one.in_ring_of(1) && two.in_ring_of(1);
+  }));
 }
 
 TEST_CASE("three members do so over IPv6") {

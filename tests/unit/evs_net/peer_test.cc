@@ -27,7 +27,12 @@ bool same(const Secret* a, const Secret& b) {
 }
 
 RecordHeader header(std::uint32_t life, std::uint64_t counter, std::uint16_t key_id = 1) {
-  return {evs::net::RecordType::ring, KeyId{key_id}, sealing::kSender, salt(life), counter};
+  return {evs::net::Cipher::chacha20_poly1305,
+          evs::net::RecordType::ring,
+          KeyId{key_id},
+          sealing::kSender,
+          salt(life),
+          counter};
 }
 
 void prove(Peer& peer, const RecordHeader& answer, const Secret& with = key(1)) {

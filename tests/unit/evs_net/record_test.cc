@@ -49,8 +49,12 @@ TEST_CASE("a sealed datagram has exactly the bytes that docs/wire.md shows") {
 }
 
 TEST_CASE("a header that was encoded is decoded to the same") {
-  const RecordHeader header{evs::net::RecordType::answer, KeyId{7}, NodeId{0xfffffffe},
-                            sealing::salt(1), 0x0123456789abcdefu};
+  const RecordHeader header{evs::net::Cipher::aes_256_gcm,
+                            evs::net::RecordType::answer,
+                            KeyId{7},
+                            NodeId{0xfffffffe},
+                            sealing::salt(1),
+                            0x0123456789abcdefu};
   Buffer datagram;
   encode(header, datagram);
   CHECK(datagram.size() == evs::net::kHeaderBytes);
@@ -122,8 +126,11 @@ TEST_CASE("each reason to refuse has a counter of its own") {
   other[0] = std::byte{2};
   CHECK(receiver.open(other) == "wrong_version");
   other = datagram;
-  other[1] = std::byte{4};
+  other[1] = std::byte{0x21};
   CHECK(receiver.open(other) == "wrong_type");
+  other = datagram;
+  other[1] = std::byte{0x11};
+  CHECK(receiver.open(other) == "wrong_cipher");
   other = datagram;
   other[2] ^= std::byte{1};
   CHECK(receiver.open(other) == "wrong_key_id");
@@ -138,9 +145,9 @@ TEST_CASE("each reason to refuse has a counter of its own") {
   CHECK(receiver.open(datagram) == "replayed");
   CHECK(receiver.open(sender.seal("x", RecordType::challenge)) == "stray");
 
-  for (Refusal why : {Refusal::wrong_version, Refusal::wrong_type, Refusal::wrong_key_id,
-                      Refusal::unknown_sender, Refusal::forged, Refusal::too_short,
-                      Refusal::replayed, Refusal::unproved, Refusal::stray}) {
+  for (Refusal why : {Refusal::wrong_version, Refusal::wrong_type, Refusal::wrong_cipher,
+                      Refusal::wrong_key_id, Refusal::unknown_sender, Refusal::forged,
+                      Refusal::too_short, Refusal::replayed, Refusal::unproved, Refusal::stray}) {
     CHECK(receiver.opener.refused(why) == 1);
   }
   CHECK(receiver.opener.opened() == 1 + 1);
@@ -251,6 +258,27 @@ TEST_CASE("a key id that gets another key opens with that one only") {
   CHECK(receiver.open(sender.seal("b")) == "forged");
   sender.sealer.use(other);
   CHECK(receiver.open(sender.seal("c")) == "c");
+}
+
+TEST_CASE("with the other cipher all is sealed and opened alike, and a mixture is told apart") {
+  using evs::net::Cipher;
+  Sender sender(0, 1, cluster_key(), sealing::kSender, Cipher::aes_256_gcm);
+  Receiver receiver(1, Cipher::aes_256_gcm);
+  CHECK(receiver.prove(sender, "first") == "first");
+  for (std::size_t size : {0u, 1u, 15u, 16u, 100u, 1400u, 65459u}) {
+    const std::string text(size, 'x');
+    CHECK(receiver.open(sender.seal(text)) == text);
+  }
+  Buffer datagram = sender.seal("a message");
+  for (std::size_t bit = 0; bit < 8 * datagram.size(); ++bit) {
+    const std::byte mask{static_cast<unsigned char>(1u << (bit % 8))};
+    datagram[bit / 8] ^= mask;
+    CHECK_FALSE(receiver.opener.open(receiver.now, datagram).has_value());
+    datagram[bit / 8] ^= mask;
+  }
+  CHECK(receiver.open(datagram) == "a message");
+  CHECK(receiver.open(Sender(1).seal("of the other cipher")) == "wrong_cipher");
+  CHECK(Receiver().open(sender.seal("of this one")) == "wrong_cipher");
 }
 
 TEST_CASE("random bytes are refused, whatever they are") {

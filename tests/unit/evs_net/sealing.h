@@ -19,6 +19,7 @@
 namespace sealing {
 
 using base::NodeId;
+using evs::net::Cipher;
 using evs::net::ClusterKey;
 using evs::net::Handshake;
 using evs::net::Opener;
@@ -49,8 +50,8 @@ inline Salt salt(std::uint32_t life) {
 
 struct Sender {
   explicit Sender(std::uint32_t life = 0, std::uint64_t first = 1, ClusterKey key = cluster_key(),
-                  NodeId self = kSender)
-      : sealer(aead, key, self, salt(life), first) {}
+                  NodeId self = kSender, Cipher cipher = Cipher::chacha20_poly1305)
+      : aead(cipher), sealer(aead, key, self, salt(life), first) {}
 
   base::Buffer seal(std::string_view text, RecordType type = RecordType::ring) {
     return seal(base::bytes_of(text), type);
@@ -71,8 +72,8 @@ struct Sender {
 };
 
 struct Receiver {
-  explicit Receiver(std::uint32_t life = 0x10000)
-      : opener(aead, cluster_key(), kReceiver, salt(life), kNodes) {}
+  explicit Receiver(std::uint32_t life = 0x10000, Cipher cipher = Cipher::chacha20_poly1305)
+      : aead(cipher), opener(aead, cluster_key(), kReceiver, salt(life), kNodes) {}
 
   // The text that an accepted datagram brings, "-" if it brings none, or the name of the refusal.
   std::string open(base::Bytes datagram) {

@@ -210,6 +210,20 @@ TEST_CASE("a uuid is a uuid, and not empty of bits") {
   }
 }
 
+TEST_CASE("the cipher is ChaCha20-Poly1305 unless AES-256-GCM is chosen, and no other one") {
+  using evs::net::Cipher;
+  const auto cipher_of = [](const std::string& line) {
+    const auto config = parse_config(kHead + kCluster + line + kNodes, "/etc/lockd/lockd.toml");
+    REQUIRE_MESSAGE(config, config.error());
+    return config->cipher;
+  };
+  CHECK(cipher_of("") == Cipher::chacha20_poly1305);
+  CHECK(cipher_of("cipher = \"chacha20-poly1305\"\n") == Cipher::chacha20_poly1305);
+  CHECK(cipher_of("cipher = \"aes-256-gcm\"\n") == Cipher::aes_256_gcm);
+  CHECK(has(error_of(kHead + kCluster + "cipher = \"none\"\n" + kNodes),
+            "[cluster] cipher is \"none\"; it has to be one of"));
+}
+
 TEST_CASE("settings that would let both halves of a split work are refused") {
   for (const std::string key : {"two_node", "expected_votes", "last_man_standing"}) {
     INFO(key);
