@@ -2,7 +2,9 @@
 // not be passed where a session is meant.
 #pragma once
 
+#include <array>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <type_traits>
@@ -43,6 +45,13 @@ enum class RequestId : std::uint64_t {};
 
 // Fencing token of a grant: unique and growing, across ring changes and total restarts. 0 is none.
 enum class Token : std::uint64_t {};
+
+// Names a group of processes on any nodes: 32 bytes, compared as they are.
+struct GroupKey {
+  std::array<std::byte, 32> bytes{};
+
+  friend auto operator<=>(const GroupKey&, const GroupKey&) = default;
+};
 
 template <typename Id>
 constexpr auto value(Id id) {

@@ -50,7 +50,7 @@ base::Result<void, std::string> Config::validate() const {
     return wrong("outstanding_max: must be from rotation_window to 65536");
   }
   if (send_queue_bytes_max < kMessageBytesMax + kFrameHeaderBytes) {
-    return wrong("send_queue_bytes_max: must hold one message of 1 MiB");
+    return wrong("send_queue_bytes_max: must hold one message of 1 MiB and 16 KiB");
   }
   return {};
 }

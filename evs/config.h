@@ -19,8 +19,9 @@ using base::Duration;
 // Members of a configuration, and so nodes of a cluster. Sets of members travel as 32-bit masks.
 constexpr std::size_t kMembersMax = 32;
 
-// The longest message that multicast() takes.
-constexpr std::size_t kMessageBytesMax = 1024 * 1024;
+// The longest message that multicast() takes: a MiB of an application's, and room for what the
+// layers between put around it.
+constexpr std::size_t kMessageBytesMax = 1024 * 1024 + 16 * 1024;
 
 struct Config {
   base::NodeId self{};
