@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "liblock/clocks.h"
+#include "liblock/error.h"
 
 namespace liblock {
 namespace {
@@ -17,42 +18,6 @@ constexpr Duration kCancelPatience = std::chrono::seconds(1);
 
 // Pieces of one turn: what is left shows at the next poll.
 constexpr int kReadsMax = 8;
-
-int error_of_refusal(protocol::Refusal refusal) {
-  switch (refusal) {
-    case protocol::Refusal::version:
-      return LOCK_ERROR_VERSION;
-    case protocol::Refusal::limit:
-      return LOCK_ERROR_LIMIT;
-    case protocol::Refusal::not_permitted:
-      return LOCK_ERROR_PERMISSION;
-    case protocol::Refusal::no_clients:
-      return LOCK_ERROR_NO_DAEMON;
-    case protocol::Refusal::session_lost:
-    case protocol::Refusal::malformed:
-      break;
-  }
-  return LOCK_ERROR_PROTOCOL;
-}
-
-int error_of_connect(int error) {
-  switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-    case ECONNREFUSED:
-      return LOCK_ERROR_NO_DAEMON;
-    case EACCES:
-    case EPERM:
-      return LOCK_ERROR_PERMISSION;
-    case ENAMETOOLONG:
-      return LOCK_ERROR_INVALID;
-    case EPROTOTYPE:
-    case ENOTSOCK:
-      return LOCK_ERROR_PROTOCOL;
-    default:
-      return LOCK_ERROR_SYSTEM;
-  }
-}
 
 ClientConfig machine_config(const ClientOptions& options, const protocol::Instance& instance) {
   ClientConfig config;

@@ -168,6 +168,12 @@ class ClientMachine {
   void on(const protocol::Status& status);
   void on(const protocol::Members& members);
 
+  // What only an EVS instance may be told.
+  template <typename Other>
+  void on(const Other&) {
+    protocol_error();
+  }
+
   void on_acquire_reply(const protocol::Reply& reply, const AcquireCommand& command);
   void on_granted(RequestId request, Token token, bool forgotten);
   void on_answer(std::uint32_t query, protocol::Response answer);

@@ -1,17 +1,14 @@
 #include <liblock/lock.h>
-#include <sys/random.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <climits>
-#include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <new>
 #include <string>
 #include <string_view>
 
+#include "liblock/defaults.h"
 #include "liblock/handle.h"
 
 namespace {
@@ -20,28 +17,10 @@ using liblock::Duration;
 using liblock::guarded;
 using liblock::protocol::Mode;
 
-constexpr const char* kDefaultSocket = "/run/lockd/lockd.sock";
 constexpr const char* kDefaultLockspace = "default";
 
 // Of the last lock_connect() in this thread that failed: it leaves no client that could be asked.
 thread_local std::string connect_advice;
-
-std::string socket_path(const char* given) {
-  if (given != nullptr) return given;
-  const char* environment = std::getenv("LOCKD_SOCKET");
-  return environment != nullptr && *environment != '\0' ? environment : kDefaultSocket;
-}
-
-// The words of the command line, as `ps` shows them.
-std::string command_line() {
-  std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  std::string words(liblock::protocol::kCommandBytesMax, '\0');
-  file.read(words.data(), static_cast<std::streamsize>(words.size()));
-  words.resize(static_cast<std::size_t>(file.gcount()));
-  while (!words.empty() && words.back() == '\0') words.pop_back();
-  std::replace(words.begin(), words.end(), '\0', ' ');
-  return words;
-}
 
 std::string_view lockspace_of(const char* lockspace) {
   return lockspace == nullptr ? kDefaultLockspace : lockspace;
@@ -76,22 +55,18 @@ int connect(const lock_options* options, lock_client** client) {
   if (options != nullptr) {
     std::memcpy(&given, options, std::min(options->size, sizeof given));
   }
-  wanted.socket_path = socket_path(given.socket_path);
-  if (wanted.socket_path.empty() || wanted.socket_path.size() >= sizeof(sockaddr_un::sun_path) ||
-      given.answer_timeout_ms < 0) {
-    return LOCK_ERROR_INVALID;
-  }
-  wanted.command = given.command != nullptr ? given.command : command_line();
+  const auto path = liblock::socket_path(given.socket_path);
+  if (!path || given.answer_timeout_ms < 0) return LOCK_ERROR_INVALID;
+  wanted.socket_path = *path;
+  wanted.command = given.command != nullptr ? given.command : liblock::command_line();
   wanted.query_only = given.query_only != 0;
   wanted.quorum_now = given.quorum_now != 0;
   if (given.answer_timeout_ms > 0) {
     wanted.answer_timeout = std::chrono::milliseconds(given.answer_timeout_ms);
   }
-  liblock::protocol::Instance instance{};
-  if (::getrandom(instance.data(), instance.size(), 0) != static_cast<ssize_t>(instance.size())) {
-    return LOCK_ERROR_SYSTEM;
-  }
-  auto connected = std::make_unique<lock_client>(std::move(wanted), instance);
+  const auto instance = liblock::draw_instance();
+  if (!instance) return LOCK_ERROR_SYSTEM;
+  auto connected = std::make_unique<lock_client>(std::move(wanted), *instance);
   const int error = connected->client.connect();
   if (error == 0) {
     *client = connected.release();
@@ -141,6 +116,12 @@ const char* lock_strerror(int error) {
       return "the connection belongs to the parent process: connect in the child";
     case LOCK_ERROR_SYSTEM:
       return "out of memory or file descriptors";
+    case LOCK_ERROR_TRY_AGAIN:
+      return "there is no room at the moment: dispatch, and try again";
+    case LOCK_ERROR_TOO_SLOW:
+      return "messages came faster than this program dispatched them, and the stream has ended";
+    case LOCK_ERROR_NOT_JOINED:
+      return "no such group was joined";
     default:
       return "unknown error";
   }

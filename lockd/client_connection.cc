@@ -27,6 +27,15 @@ bool ClientConnection::send(const protocol::Response& response) {
   return false;
 }
 
+void ClientConnection::send_last(const protocol::Response& response) {
+  protocol::encode(response, out_);
+}
+
+void ClientConnection::expect_groups(std::size_t unwritten_max) {
+  unwritten_max_ = unwritten_max;
+  cutter_.set_content_max(protocol::kEvsFrameBytesMax);
+}
+
 base::Bytes ClientConnection::unwritten() const {
   return base::Bytes(out_).subspan(written_);
 }
@@ -36,7 +45,7 @@ void ClientConnection::wrote(std::size_t bytes) {
   written_ += bytes;
   if (written_ == out_.size()) {
     // A burst's buffer is not kept for a client that goes quiet.
-    if (out_.capacity() > protocol::kResponseBytesMax) base::Buffer().swap(out_);
+    if (out_.capacity() > unwritten_max_ / 4) base::Buffer().swap(out_);
     out_.clear();
     written_ = 0;
   } else if (written_ > out_.size() / 2) {

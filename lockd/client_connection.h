@@ -43,9 +43,15 @@ class ClientConnection {
   base::Result<std::optional<liblock::protocol::Request>, liblock::protocol::DecodeError>
   next_request();
 
+  // From the next request on it may send messages to groups, and be sent as much.
+  void expect_groups(std::size_t unwritten_max);
+
   // Queues a response. False, and nothing is queued, if too much waits already: the client does not
   // read.
   bool send(const liblock::protocol::Response& response);
+
+  // Queues a response whatever waits: the last one.
+  void send_last(const liblock::protocol::Response& response);
 
   base::Bytes unwritten() const;
   void wrote(std::size_t bytes);

@@ -7,7 +7,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -22,6 +21,7 @@ namespace {
 // Bounds of one turn of the loop, so that a crowd of clients delays the token by little.
 constexpr int kAcceptsPerTurn = 16;
 constexpr std::size_t kReadBytesPerTurn = 4096;
+constexpr std::size_t kMuchReadBytesPerTurn = 128 * 1024;
 
 constexpr int kBacklog = 512;
 
@@ -74,6 +74,7 @@ struct ClientServer::Connection {
   ClientServer* server = nullptr;
   ConnectionId id{};
   int fd = -1;
+  std::size_t read_bytes = kReadBytesPerTurn;
   bool open = true;
 };
 
@@ -207,11 +208,11 @@ void ClientServer::watch(Connection& connection, bool writable) {
 }
 
 void ClientServer::read_some(Connection& connection) {
-  std::array<std::byte, kReadBytesPerTurn> bytes;
-  const ssize_t size = read(connection.fd, bytes.data(), bytes.size());
+  if (received_.size() < connection.read_bytes) received_.resize(connection.read_bytes);
+  const ssize_t size = read(connection.fd, received_.data(), connection.read_bytes);
   if (size > 0) {
-    listener_.on_bytes(connection.id, base::Bytes(bytes).first(static_cast<std::size_t>(size)));
-    return;
+    const base::Bytes bytes = base::Bytes(received_).first(static_cast<std::size_t>(size));
+    return listener_.on_bytes(connection.id, bytes);
   }
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (size < 0) {
@@ -243,6 +244,11 @@ std::size_t ClientServer::write(ConnectionId id, base::Bytes bytes) {
   const std::size_t taken = size < 0 ? 0 : static_cast<std::size_t>(size);
   if (taken < bytes.size()) watch(connection, true);
   return taken;
+}
+
+void ClientServer::read_much(ConnectionId id) {
+  const auto found = connections_.find(id);
+  if (found != connections_.end()) found->second->read_bytes = kMuchReadBytesPerTurn;
 }
 
 void ClientServer::close(ConnectionId id) {

@@ -54,6 +54,9 @@ class ClientServer {
   // it was less.
   std::size_t write(ConnectionId connection, base::Bytes bytes);
 
+  // Reads of this one in large portions from now on.
+  void read_much(ConnectionId connection);
+
   // Hangs up. No call about this connection follows.
   void close(ConnectionId connection);
 
@@ -87,6 +90,7 @@ class ClientServer {
   std::uint64_t last_connection_ = 0;
   std::uint64_t turned_away_ = 0;
   std::map<ConnectionId, Connection*> connections_;
+  base::Buffer received_;
 };
 
 }  // namespace lockd

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "lockd/payload_kind.h"
+
 namespace lockd {
 
 DaemonConfig DaemonConfig::from(const ReplicaConfig& replica) {
@@ -24,13 +26,53 @@ Daemon::Daemon(const DaemonConfig& config, base::Processor self, std::optional<R
     : config_(config),
       replica_(config.replica, self, std::move(record)),
       queries_(config.queries, self, replica_),
-      sessions_(config.sessions, self, replica_, queries_, std::move(draw_secret)) {}
+      instances_(config.instances),
+      sessions_(config.sessions, self, replica_, queries_, instances_, std::move(draw_secret)) {}
 
 void Daemon::handle_event(Instant now, evs::Event&& event) {
-  if (const auto* change = std::get_if<evs::ConfigurationChange>(&event)) {
-    events_.push_back(ConfigurationChanged{*change});
+  if (auto* delivery = std::get_if<evs::Delivery>(&event)) {
+    return handle_delivery(now, std::move(*delivery));
   }
+  const auto& change = std::get<evs::ConfigurationChange>(event);
+  events_.push_back(ConfigurationChanged{change});
+  sessions_.tell_instances(instances_.on_configuration(change));
   replica_.handle_event(now, std::move(event));
+}
+
+void Daemon::handle_delivery(Instant now, evs::Delivery&& delivery) {
+  const std::byte kind = delivery.payload.empty() ? std::byte{0} : delivery.payload.back();
+  if (kind == static_cast<std::byte>(PayloadKind::replica)) {
+    delivery.payload.pop_back();
+    replica_.handle_event(now, std::move(delivery));
+  } else if (kind == static_cast<std::byte>(PayloadKind::group)) {
+    delivery.payload.pop_back();
+    const auto news = instances_.on_delivery(delivery, delivery.payload);
+    if (news) sessions_.tell_instances(*news);
+  } else {
+    ++foreign_payloads_;
+  }
+}
+
+std::optional<Outgoing> Daemon::poll_multicast(std::size_t room) {
+  Outgoing next;
+  PayloadKind kind = PayloadKind::replica;
+  if (room == 0) return std::nullopt;
+  if (auto message = replica_.poll_multicast(room - 1)) {
+    next.payload = std::move(*message);
+  } else if (auto to_groups = instances_.poll_multicast(room)) {
+    kind = PayloadKind::group;
+    next.service = to_groups->service;
+    next.payload = std::move(to_groups->message);
+  } else {
+    return std::nullopt;
+  }
+  next.payload.push_back(static_cast<std::byte>(kind));
+  return next;
+}
+
+std::optional<ClientOutput> Daemon::poll_output() {
+  sessions_.tell_credits();
+  return sessions_.poll_output();
 }
 
 void Daemon::handle_evidence(Instant now, const evs::TokenEvidence* evidence) {
@@ -113,6 +155,7 @@ std::optional<DaemonEvent> Daemon::poll_event() {
 void Daemon::check_invariants() const {
   replica_.check_invariants();
   sessions_.check_invariants();
+  instances_.check_invariants();
 }
 
 }  // namespace lockd

@@ -1,5 +1,6 @@
-// A whole daemon but for its sockets, files, clocks and ring member: the replica and the sessions,
-// put together. It decides nothing itself beyond the order in which they are asked. The rules are
+// A whole daemon but for its sockets, files, clocks and ring member: the replica, the sessions and
+// the EVS instances, put together. It decides nothing itself beyond the order in which they are
+// asked, and whose message is whose. The rules are
 // docs/safety.md.
 //
 // The driver, one thread, does this after every input to the ring member `node` (datagram,
@@ -11,7 +12,7 @@
 //     daemon.handle_evidence(now, node.state() == operational ? &node.evidence() : nullptr);
 //     bool sent = false;
 //     while (auto message = daemon.poll_multicast(node.send_room())) {
-//       node.multicast(now, evs::Service::safe, *message);
+//       node.multicast(now, message->service, message->payload);
 //       sent = true;
 //     }
 //     if (!sent) break;                  // A ring of one delivers at once.
@@ -38,6 +39,7 @@
 #include "base/time.h"
 #include "evs/event.h"
 #include "lockd/daemon_event.h"
+#include "lockd/instances.h"
 #include "lockd/queries.h"
 #include "lockd/record.h"
 #include "lockd/replica.h"
@@ -48,6 +50,7 @@ namespace lockd {
 struct DaemonConfig {
   ReplicaConfig replica;
   SessionsConfig sessions;
+  InstancesConfig instances;
   QueriesConfig queries;
 
   // A daemon that leaves waits this long at most for another member to have loaded the table that
@@ -57,6 +60,12 @@ struct DaemonConfig {
   // The parts of the others that follow from these: the lease that clients see, names, votes. What
   // is shown of addresses, cluster and version is set by the caller.
   static DaemonConfig from(const ReplicaConfig& replica);
+};
+
+// What is to be multicast.
+struct Outgoing {
+  evs::Service service = evs::Service::safe;
+  base::Buffer payload;
 };
 
 class Daemon {
@@ -69,9 +78,9 @@ class Daemon {
   // The ring.
   void handle_event(Instant now, evs::Event&& event);
   void handle_evidence(Instant now, const evs::TokenEvidence* evidence);
-  std::optional<base::Buffer> poll_multicast(std::size_t room) {
-    return replica_.poll_multicast(room);
-  }
+
+  // Locks come first; groups use what they leave. `room` is Node::send_room().
+  std::optional<Outgoing> poll_multicast(std::size_t room);
 
   // The record: at most one write is under way.
   std::optional<RecordWrite> poll_record_write() { return replica_.poll_record_write(); }
@@ -84,11 +93,14 @@ class Daemon {
   void handle_hang_up(Instant now, ConnectionId connection, HangUp how);
 
   // What is to be written now. What a socket did not take is offered again after handle_writable().
-  std::optional<ClientOutput> poll_output() { return sessions_.poll_output(); }
+  std::optional<ClientOutput> poll_output();
   void handle_written(ConnectionId connection, std::size_t bytes) {
     sessions_.wrote(connection, bytes);
   }
   void handle_writable(ConnectionId connection) { sessions_.writable(connection); }
+
+  // Whether this connection should be read in large portions.
+  bool reads_much(ConnectionId connection) const { return sessions_.reads_much(connection); }
 
   // To be called when next_timeout() is reached; calling it early is harmless.
   void handle_timeout(Instant now);
@@ -108,6 +120,10 @@ class Daemon {
   ReplicaStatus status(Instant now) const { return replica_.status(now); }
   const Replica& replica() const { return replica_; }
   const Sessions& sessions() const { return sessions_; }
+  const Instances& instances() const { return instances_; }
+
+  // Payloads of the ring that were nobody's: each is a bug somewhere.
+  std::uint64_t foreign_payloads() const { return foreign_payloads_; }
 
   // For tests and simulation.
   void set_observer(ReplicaObserver* observer) { replica_.set_observer(observer); }
@@ -115,11 +131,14 @@ class Daemon {
 
  private:
   void note_phase(Instant now);
+  void handle_delivery(Instant now, evs::Delivery&& delivery);
 
   DaemonConfig config_;
   Replica replica_;
   Queries queries_;
+  Instances instances_;
   Sessions sessions_;
+  std::uint64_t foreign_payloads_ = 0;
   ReplicaPhase phase_ = ReplicaPhase::inactive;
   bool failure_noted_ = false;
   std::optional<Instant> stopping_;

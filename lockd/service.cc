@@ -129,6 +129,7 @@ base::Result<void, std::string> Service::open(const Config& config, evs::net::Ke
   DaemonConfig settings = DaemonConfig::from(config.replica());
   settings.sessions.connections_max = config.connections_max;
   settings.sessions.unwritten_bytes_max = config.unwritten_bytes_max;
+  settings.instances.ring_queue_bytes_max = ring.ring.send_queue_bytes_max;
   settings.queries.cluster = config.cluster_name + " " + hexadecimal(config.cluster);
   settings.queries.version = RINGLOCK_VERSION;
   for (std::size_t i = 0; i < config.nodes.size(); ++i) {
@@ -170,6 +171,7 @@ void Service::on_connect(ConnectionId connection, const Peer& peer) {
 
 void Service::on_bytes(ConnectionId connection, base::Bytes bytes) {
   daemon_->handle_bytes(read_clocks(), connection, bytes);
+  if (daemon_->reads_much(connection)) clients_->read_much(connection);
   unsettled_ = true;
 }
 
@@ -217,7 +219,7 @@ void Service::pump(Instant now) {
   daemon_->handle_evidence(
       now, node.state() == evs::NodeState::operational ? &node.evidence() : nullptr);
   while (const auto message = daemon_->poll_multicast(node.send_room())) {
-    const auto queued = member_->multicast(evs::Service::safe, *message);
+    const auto queued = member_->multicast(message->service, message->payload);
     // It had room, and it leaves only when this is over.
     CHECK(queued.has_value());
   }

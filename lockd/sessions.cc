@@ -46,11 +46,12 @@ SessionId session_of(const Command::Body& body) {
 }  // namespace
 
 Sessions::Sessions(const SessionsConfig& config, base::Processor self, Replica& replica,
-                   Queries& queries, std::function<Secret()> draw_secret)
+                   Queries& queries, Instances& instances, std::function<Secret()> draw_secret)
     : config_(config),
       self_(self),
       replica_(replica),
       queries_(queries),
+      instances_(instances),
       draw_secret_(std::move(draw_secret)) {}
 
 // ---- Connections ----
@@ -77,7 +78,10 @@ void Sessions::connect(Instant now, ConnectionId id, const Peer& peer) {
 }
 
 void Sessions::receive(Instant now, ConnectionId id, base::Bytes bytes) {
-  if (Connection* connection = find(id)) connection->wire.append(bytes);
+  if (Connection* connection = find(id)) {
+    if (std::holds_alternative<CutOff>(connection->stage)) return;
+    connection->wire.append(bytes);
+  }
   while (Connection* connection = find(id)) {
     auto request = connection->wire.next_request();
     if (!request) {
@@ -122,7 +126,12 @@ std::optional<ClientOutput> Sessions::poll_output() {
 }
 
 void Sessions::wrote(ConnectionId id, std::size_t bytes) {
-  if (Connection* connection = find(id)) connection->wire.wrote(bytes);
+  Connection* connection = find(id);
+  if (connection == nullptr) return;
+  connection->wire.wrote(bytes);
+  if (std::holds_alternative<CutOff>(connection->stage) && connection->wire.unwritten().empty()) {
+    close(id);
+  }
 }
 
 void Sessions::writable(ConnectionId id) {
@@ -202,6 +211,7 @@ void Sessions::forget(ConnectionId id) {
   if (found == connections_.end()) return;
   count_down(connections_of_, found->second.wire.peer().uid);
   connections_.erase(found);
+  instances_.close(id);
 }
 
 // ---- Requests ----
@@ -232,6 +242,7 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::Hello& hello) {
     return refuse(now, id, protocol::Refusal::no_clients,
                   "this node is a witness; ask a daemon of another node");
   }
+  if (hello.kind == protocol::HelloKind::evs) return open_instance(now, id);
   const std::uint32_t uid = connection.wire.peer().uid;
   const auto of_user = sessions_of_.find(uid);
   const bool known =
@@ -415,6 +426,9 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::StatusQuery& que
       {"sessions_resumed", statistics_.sessions_resumed},
       {"sessions_lost", statistics_.sessions_lost},
       {"grants_told", statistics_.granted_told},
+      {"evs_instances", instances_.size()},
+      {"evs_messages_sent", instances_.statistics().sent},
+      {"evs_messages_delivered", instances_.statistics().delivered},
   };
   for (const auto& [name, value] : counters) status.counters.push_back({name, value});
   send(now, id, status);

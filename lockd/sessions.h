@@ -22,6 +22,7 @@
 #include "lockd/client_connection.h"
 #include "lockd/command.h"
 #include "lockd/daemon_event.h"
+#include "lockd/instances.h"
 #include "lockd/queries.h"
 #include "lockd/replica.h"
 #include "lockd/session_slot.h"
@@ -42,6 +43,9 @@ struct SessionsConfig {
 
   // Responses that may wait for a client that does not read.
   std::size_t unwritten_bytes_max = 256 * 1024;
+
+  // Of an EVS instance: some of the longest messages.
+  std::size_t instance_unwritten_bytes_max = 4 * 1024 * 1024;
 
   // A lease with less than this left is not worth telling: the outcome waits for the next renewal.
   base::Duration remaining_min = std::chrono::milliseconds(50);
@@ -84,9 +88,10 @@ struct ClientOutput {
 
 class Sessions {
  public:
-  // `replica` must outlive this. `draw_secret` gives 128 bits that nobody can guess.
+  // What is given by reference must outlive this. `draw_secret` gives 128 bits that nobody can
+  // guess.
   Sessions(const SessionsConfig& config, base::Processor self, Replica& replica, Queries& queries,
-           std::function<Secret()> draw_secret);
+           Instances& instances, std::function<Secret()> draw_secret);
 
   void connect(Instant now, ConnectionId connection, const Peer& peer);
   void receive(Instant now, ConnectionId connection, base::Bytes bytes);
@@ -97,6 +102,13 @@ class Sessions {
   std::optional<ClientOutput> poll_output();
   void wrote(ConnectionId connection, std::size_t bytes);
   void writable(ConnectionId connection);
+
+  // Tells EVS instances what the ring delivered, or that they may send again.
+  void tell_instances(const InstanceNews& news);
+  void tell_credits();
+
+  // Whether this connection is one that sends much, and should be read in large portions.
+  bool reads_much(ConnectionId connection) const;
 
   // To be called after the replica was given its evidence, before any outcome is told: brings the
   // slots in line with the table [rule 6.7].
@@ -137,7 +149,9 @@ class Sessions {
   struct Serving {
     SessionId session{};
   };
-  using Stage = std::variant<Greeting, Querying, Opening, Serving>;
+  struct Instance {};
+  struct CutOff {};  // An instance that did not read: it has what it was sent, and the reason.
+  using Stage = std::variant<Greeting, Querying, Opening, Serving, Instance, CutOff>;
 
   struct Connection {
     Connection(const Peer& peer, std::size_t unwritten_max, Instant now)
@@ -161,6 +175,14 @@ class Sessions {
   void on(Instant now, ConnectionId id, const liblock::protocol::Show& query);
   void on(Instant now, ConnectionId id, const liblock::protocol::StatusQuery& query);
   void on(Instant now, ConnectionId id, const liblock::protocol::MembersQuery& query);
+
+  // Instances: session_instances.cc.
+  void on(Instant now, ConnectionId id, const liblock::protocol::EvsJoin& join);
+  void on(Instant now, ConnectionId id, const liblock::protocol::EvsLeave& leave);
+  void on(Instant now, ConnectionId id, const liblock::protocol::EvsMulticast& message);
+  void open_instance(Instant now, ConnectionId id);
+  bool is_instance(Instant now, ConnectionId id);
+  void cut_off(ConnectionId id);
 
   void open(Instant now, ConnectionId id, const liblock::protocol::Hello& hello);
   void resume(Instant now, ConnectionId id, const liblock::protocol::Hello& hello);
@@ -220,6 +242,7 @@ class Sessions {
   base::Processor self_;
   Replica& replica_;
   Queries& queries_;
+  Instances& instances_;
   std::function<Secret()> draw_secret_;
 
   std::map<ConnectionId, Connection> connections_;

@@ -26,6 +26,9 @@ template <> constexpr std::uint8_t kType<List> = 7;
 template <> constexpr std::uint8_t kType<Show> = 8;
 template <> constexpr std::uint8_t kType<StatusQuery> = 9;
 template <> constexpr std::uint8_t kType<MembersQuery> = 10;
+template <> constexpr std::uint8_t kType<EvsJoin> = 11;
+template <> constexpr std::uint8_t kType<EvsLeave> = 12;
+template <> constexpr std::uint8_t kType<EvsMulticast> = 13;
 template <> constexpr std::uint8_t kType<Welcome> = 65;
 template <> constexpr std::uint8_t kType<Refused> = 66;
 template <> constexpr std::uint8_t kType<Reply> = 67;
@@ -35,7 +38,21 @@ template <> constexpr std::uint8_t kType<ListPage> = 70;
 template <> constexpr std::uint8_t kType<ShowPage> = 71;
 template <> constexpr std::uint8_t kType<Status> = 72;
 template <> constexpr std::uint8_t kType<Members> = 73;
+template <> constexpr std::uint8_t kType<EvsWelcome> = 74;
+template <> constexpr std::uint8_t kType<EvsDone> = 75;
+template <> constexpr std::uint8_t kType<EvsCredit> = 76;
+template <> constexpr std::uint8_t kType<EvsDelivery> = 77;
+template <> constexpr std::uint8_t kType<EvsConfiguration> = 78;
 // clang-format on
+
+// The longest content of a frame, by what is in it.
+template <typename Message>
+constexpr std::size_t content_max_of(std::size_t others) {
+  constexpr bool long_one = std::is_same_v<Message, EvsJoin> || std::is_same_v<Message, EvsLeave> ||
+                            std::is_same_v<Message, EvsMulticast> ||
+                            std::is_same_v<Message, EvsDelivery>;
+  return long_one ? kEvsFrameBytesMax : others;
+}
 
 // Every text and list is within what a frame can hold, whatever it is filled with.
 static_assert(64 + 2 * kCommandBytesMax < kRequestBytesMax);
@@ -45,6 +62,8 @@ static_assert(kListItemsMax * (64 + kLockspaceBytesMax + kResourceBytesMax + kCo
               kResponseBytesMax);
 static_assert(kShowLocksMax * (64 + kCommandBytesMax) < kResponseBytesMax);
 static_assert(kMembersMax * (64 + kTextBytesMax) < kResponseBytesMax);
+static_assert(64 + 3 * kMembersMax * 12 < kResponseBytesMax);
+static_assert(128 + kEvsGroupsMax * sizeof(GroupKey) + kEvsPayloadBytesMax < kEvsFrameBytesMax);
 static_assert(256 + 3 * kTextBytesMax + kCountersMax * (16 + kTextBytesMax) < kResponseBytesMax);
 
 class Writer;
@@ -65,6 +84,7 @@ class Writer {
   void u64(std::uint64_t v) { out_.u64(v); }
   void node(NodeId v) { out_.node(v); }
   void ring(const RingId& v) { out_.ring(v); }
+  void processor(const Processor& v) { out_.processor(v); }
   void flag(bool v) { out_.u8(v ? 1 : 0); }
   template <typename Id>
   void id(Id v) {
@@ -83,6 +103,10 @@ class Writer {
   void array(const std::array<std::byte, size>& v) {
     out_.bytes(v);
   }
+  void rest(const base::Buffer& v, std::size_t most) {
+    CHECK(v.size() <= most);
+    out_.bytes(v);
+  }
   void text(const std::string& v, std::size_t most) {
     CHECK(v.size() <= most);
     out_.bytes16(base::bytes_of(v));
@@ -96,6 +120,11 @@ class Writer {
     CHECK(items.size() <= most);
     out_.u16(static_cast<std::uint16_t>(items.size()));
     for (const Item& item : items) fields(*this, item);
+  }
+  template <typename Item>
+  void some(const std::vector<Item>& items, std::size_t most) {
+    CHECK(!items.empty());
+    list(items, most);
   }
 
  private:
@@ -114,6 +143,7 @@ class Reader {
   void u64(std::uint64_t& v) { v = in_.u64(); }
   void node(NodeId& v) { v = in_.node(); }
   void ring(RingId& v) { v = in_.ring(); }
+  void processor(Processor& v) { v = in_.processor(); }
   void flag(bool& v) { v = bounded(0, 1) == 1; }
   template <typename Id>
   void id(Id& v) {
@@ -135,6 +165,11 @@ class Reader {
     const Bytes from = in_.bytes(size);
     std::copy(from.begin(), from.end(), v.begin());
   }
+  void rest(base::Buffer& v, std::size_t most) {
+    const Bytes from = in_.rest();
+    if (from.size() > most) return in_.fail();
+    v.assign(from.begin(), from.end());
+  }
   void text(std::string& v, std::size_t most) {
     v = base::text_of(in_.bytes(in_.count16(static_cast<std::uint32_t>(most))));
   }
@@ -146,6 +181,11 @@ class Reader {
   void list(std::vector<Item>& items, std::size_t most) {
     const std::uint32_t count = in_.count16(static_cast<std::uint32_t>(most));
     for (std::uint32_t i = 0; i < count && !in_.failed(); ++i) fields(*this, items.emplace_back());
+  }
+  template <typename Item>
+  void some(std::vector<Item>& items, std::size_t most) {
+    list(items, most);
+    if (items.empty()) in_.fail();
   }
 
  private:
@@ -176,7 +216,7 @@ template <typename Io>
 void fields(Io& io, message_of<Io, Hello>& v) {
   io.u16(v.version);
   if (v.version != kVersion) return io.skip();
-  io.word(v.kind, HelloKind::query, HelloKind::resume);
+  io.word(v.kind, HelloKind::query, HelloKind::evs);
   io.array(v.instance);
   io.text(v.command, kCommandBytesMax);
   stamp(io, v.stamp);
@@ -249,6 +289,74 @@ void fields(Io& io, message_of<Io, MembersQuery>& v) {
   io.u32(v.query);
 }
 
+// ---- Groups, both ways ----
+
+template <typename Io>
+void fields(Io& io, message_of<Io, GroupKey>& v) {
+  io.array(v.bytes);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, Processor>& v) {
+  io.processor(v);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, EvsJoin>& v) {
+  io.u32(v.query);
+  io.list(v.groups, kEvsGroupsMax);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, EvsLeave>& v) {
+  io.u32(v.query);
+  io.list(v.groups, kEvsGroupsMax);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, EvsMulticast>& v) {
+  io.word(v.guarantee, Guarantee::unordered, Guarantee::safe);
+  io.some(v.groups, kEvsGroupsMax);
+  io.rest(v.payload, kEvsPayloadBytesMax);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, EvsWelcome>& v) {
+  io.u16(v.version);
+  io.processor(v.self);
+  io.u64(v.window);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, EvsDone>& v) {
+  io.u32(v.query);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, EvsCredit>& v) {
+  io.u64(v.taken);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, EvsDelivery>& v) {
+  io.processor(v.sender);
+  io.ring(v.ring);
+  io.u64(v.sequence);
+  io.u32(v.index);
+  io.word(v.guarantee, Guarantee::unordered, Guarantee::safe);
+  io.some(v.groups, kEvsGroupsMax);
+  io.rest(v.payload, kEvsPayloadBytesMax);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, EvsConfiguration>& v) {
+  io.word(v.kind, EvsKind::regular, EvsKind::transitional);
+  io.ring(v.ring);
+  io.list(v.members, kMembersMax);
+  io.list(v.left, kMembersMax);
+  io.list(v.joined, kMembersMax);
+}
+
 // ---- Daemon to client ----
 
 template <typename Io>
@@ -266,7 +374,7 @@ void fields(Io& io, message_of<Io, Welcome>& v) {
 
 template <typename Io>
 void fields(Io& io, message_of<Io, Refused>& v) {
-  io.word(v.error, Refusal::version, Refusal::no_clients);
+  io.word(v.error, Refusal::version, Refusal::too_slow);
   io.text(v.advice, kAdviceBytesMax);
 }
 
@@ -391,14 +499,17 @@ void encode_frame(const Messages& message, std::size_t content_max, base::Buffer
   const std::size_t begin = out.size();
   Writer writer(out);
   writer.u32(0);
+  std::size_t most = content_max;
   std::visit(
       [&](const auto& v) {
-        out.push_back(std::byte{kType<std::decay_t<decltype(v)>>});
+        using Message = std::decay_t<decltype(v)>;
+        most = content_max_of<Message>(content_max);
+        out.push_back(std::byte{kType<Message>});
         fields(writer, v);
       },
       message);
   const std::size_t content = out.size() - begin - kFrameHeaderBytes;
-  CHECK(content <= content_max);
+  CHECK(content <= most);
   for (std::size_t i = 0; i < kFrameHeaderBytes; ++i) {
     out[begin + i] = static_cast<std::byte>(content >> (8 * i));
   }
@@ -406,14 +517,17 @@ void encode_frame(const Messages& message, std::size_t content_max, base::Buffer
 
 // Tries the alternatives of a variant in turn: the first whose type fits is decoded.
 template <typename Messages, std::size_t index = 0>
-base::Result<Messages, DecodeError> decode_content(Bytes content) {
+base::Result<Messages, DecodeError> decode_content(Bytes content, std::size_t content_max) {
   if constexpr (index == std::variant_size_v<Messages>) {
     return base::error(DecodeError::unknown_type);
   } else {
     using Message = std::variant_alternative_t<index, Messages>;
     if (content.empty()) return base::error(DecodeError::malformed);
     if (content.front() != std::byte{kType<Message>}) {
-      return decode_content<Messages, index + 1>(content);
+      return decode_content<Messages, index + 1>(content, content_max);
+    }
+    if (content.size() > content_max_of<Message>(content_max)) {
+      return base::error(DecodeError::too_long);
     }
     Reader in(content.subspan(1));
     Message message;
@@ -434,13 +548,11 @@ void encode(const Response& response, base::Buffer& out) {
 }
 
 base::Result<Request, DecodeError> decode_request(Bytes content) {
-  if (content.size() > kRequestBytesMax) return base::error(DecodeError::too_long);
-  return decode_content<Request>(content);
+  return decode_content<Request>(content, kRequestBytesMax);
 }
 
 base::Result<Response, DecodeError> decode_response(Bytes content) {
-  if (content.size() > kResponseBytesMax) return base::error(DecodeError::too_long);
-  return decode_content<Response>(content);
+  return decode_content<Response>(content, kResponseBytesMax);
 }
 
 void FrameCutter::append(Bytes bytes) {

@@ -37,6 +37,9 @@ class FrameCutter {
   // its length is 0 or over the limit, and then for ever.
   base::Result<std::optional<base::Bytes>, DecodeError> next();
 
+  // From the next frame on.
+  void set_content_max(std::size_t content_max) { content_max_ = content_max; }
+
   std::size_t buffered() const { return buffer_.size() - begin_; }
 
  private:

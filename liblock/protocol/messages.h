@@ -30,7 +30,9 @@
 namespace liblock::protocol {
 
 using base::Duration;
+using base::GroupKey;
 using base::NodeId;
+using base::Processor;
 using base::RequestId;
 using base::RingId;
 using base::SessionId;
@@ -42,6 +44,17 @@ constexpr std::uint16_t kVersion = 1;
 constexpr std::size_t kFrameHeaderBytes = 4;
 constexpr std::size_t kRequestBytesMax = 4 * 1024;    // Client to daemon, without the header.
 constexpr std::size_t kResponseBytesMax = 64 * 1024;  // Daemon to client.
+
+// The same, both ways, for messages to groups alone.
+constexpr std::size_t kEvsFrameBytesMax = 1024 * 1024 + 16 * 1024;
+
+constexpr std::size_t kEvsPayloadBytesMax = 1024 * 1024;
+constexpr std::size_t kEvsGroupsMax = 256;  // Of one message, and joined by one instance.
+
+// What an instance may have sent to its daemon that the daemon has not handed to the ring yet, as
+// evs_cost() counts it. Room for two of the longest messages, so that one is under way while the
+// next comes.
+constexpr std::uint64_t kEvsWindow = 2 * kEvsFrameBytesMax;
 
 constexpr std::size_t kLockspaceBytesMax = 64;  // 1 to 64 arbitrary bytes.
 constexpr std::size_t kResourceBytesMax = 255;  // 1 to 255 arbitrary bytes.
@@ -88,6 +101,7 @@ enum class HelloKind : std::uint8_t {
   query = 0,   // No session: queries only. Answered at once, quorum or not.
   open = 1,    // A new session. Answered when the session is in the order.
   resume = 2,  // The session named by `resume`, with all that it holds and waits for.
+  evs = 3,  // No session: an instance of the group communication. Answered at once, quorum or not.
 };
 
 // The first request of a connection, once. Of a version that is not kVersion nothing else is
@@ -195,8 +209,43 @@ struct MembersQuery {
   friend bool operator==(const MembersQuery&, const MembersQuery&) = default;
 };
 
+// ---- Of an EVS instance to its daemon ----
+
+// Numbers of EVS_TYPE_* of the historical API, and of evs::Service.
+enum class Guarantee : std::uint8_t { unordered = 0, fifo = 1, agreed = 2, safe = 3 };
+
+// What is delivered after the answer passes the new filter. Both are answered with EvsDone.
+struct EvsJoin {
+  std::uint32_t query = 0;
+  std::vector<GroupKey> groups;  // kEvsGroupsMax in all, or the connection is closed.
+
+  friend bool operator==(const EvsJoin&, const EvsJoin&) = default;
+};
+struct EvsLeave {
+  std::uint32_t query = 0;
+  std::vector<GroupKey> groups;
+
+  friend bool operator==(const EvsLeave&, const EvsLeave&) = default;
+};
+
+// To whoever joined at least one of these groups, of which there is at least one. Not answered, but
+// by an EvsCredit for many. Sent by an instance that has used up its window it ends the connection.
+struct EvsMulticast {
+  Guarantee guarantee = Guarantee::agreed;
+  std::vector<GroupKey> groups;
+  base::Buffer payload;
+
+  friend bool operator==(const EvsMulticast&, const EvsMulticast&) = default;
+};
+
+// What a message uses of the window: its bytes, and what it costs to keep it.
+constexpr std::uint64_t evs_cost(std::size_t groups, std::size_t payload) {
+  return 128 + groups * sizeof(GroupKey) + payload;
+}
+static_assert(evs_cost(kEvsGroupsMax, kEvsPayloadBytesMax) <= kEvsWindow / 2);
+
 using Request = std::variant<Hello, Acquire, Release, Cancel, Keepalive, Close, List, Show,
-                             StatusQuery, MembersQuery>;
+                             StatusQuery, MembersQuery, EvsJoin, EvsLeave, EvsMulticast>;
 
 // ---- Daemon to client ----
 
@@ -231,6 +280,7 @@ enum class Refusal : std::uint8_t {
   limit = 4,         // Too many sessions or connections of this user, requests in flight, ...
   not_permitted = 5,
   no_clients = 6,  // A witness, or a daemon that is shutting down: try another one.
+  too_slow = 7,    // An EVS instance that did not read; what was sent before is complete.
 };
 
 // The daemon will not go on with this connection and closes it.
@@ -397,7 +447,58 @@ struct Members {
   friend bool operator==(const Members&, const Members&) = default;
 };
 
+// ---- To an EVS instance ----
+
+// Answer to its Hello. The configuration that stands follows at once.
+struct EvsWelcome {
+  std::uint16_t version = kVersion;
+  Processor self;
+  std::uint64_t window = kEvsWindow;
+
+  friend bool operator==(const EvsWelcome&, const EvsWelcome&) = default;
+};
+
+// What was delivered before it passed the filter of before.
+struct EvsDone {
+  std::uint32_t query = 0;
+
+  friend bool operator==(const EvsDone&, const EvsDone&) = default;
+};
+
+// So much, as evs_cost() counts it, was handed to the ring since the instance began.
+struct EvsCredit {
+  std::uint64_t taken = 0;
+
+  friend bool operator==(const EvsCredit&, const EvsCredit&) = default;
+};
+
+// A message that passed the filter, in the configuration of the last EvsConfiguration.
+struct EvsDelivery {
+  Processor sender;
+  RingId ring;  // In which it was sent.
+  std::uint64_t sequence = 0;
+  std::uint32_t index = 0;
+  Guarantee guarantee = Guarantee::agreed;
+  std::vector<GroupKey> groups;
+  base::Buffer payload;
+
+  friend bool operator==(const EvsDelivery&, const EvsDelivery&) = default;
+};
+
+enum class EvsKind : std::uint8_t { regular = 0, transitional = 1 };
+
+struct EvsConfiguration {
+  EvsKind kind = EvsKind::regular;
+  RingId ring;
+  std::vector<Processor> members;
+  std::vector<Processor> left;    // By a transitional one only.
+  std::vector<Processor> joined;  // By a regular one only.
+
+  friend bool operator==(const EvsConfiguration&, const EvsConfiguration&) = default;
+};
+
 using Response =
-    std::variant<Welcome, Refused, Reply, State, Lost, ListPage, ShowPage, Status, Members>;
+    std::variant<Welcome, Refused, Reply, State, Lost, ListPage, ShowPage, Status, Members,
+                 EvsWelcome, EvsDone, EvsCredit, EvsDelivery, EvsConfiguration>;
 
 }  // namespace liblock::protocol

@@ -235,8 +235,8 @@ void Machine::drain_into_daemon(Instant now) {
     daemon.handle_evidence(now, operational ? &life_->node.evidence() : nullptr);
     again = false;
     while (auto message = daemon.poll_multicast(life_->node.send_room())) {
-      observer_.on_multicast(index_, evs::Service::safe, *message);
-      CHECK(life_->node.multicast(now, evs::Service::safe, *message).has_value());
+      observer_.on_multicast(index_, message->service, message->payload);
+      CHECK(life_->node.multicast(now, message->service, message->payload).has_value());
       again = true;
     }
   }

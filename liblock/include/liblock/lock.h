@@ -78,7 +78,10 @@ enum lock_error {
   LOCK_ERROR_VERSION = -12,    /* Daemon and library do not speak the same version. */
   LOCK_ERROR_PROTOCOL = -13,   /* What answers at the socket does not speak our language. */
   LOCK_ERROR_FORKED = -14,     /* This client belongs to the parent process. */
-  LOCK_ERROR_SYSTEM = -15      /* Out of memory or of file descriptors. */
+  LOCK_ERROR_SYSTEM = -15,     /* Out of memory or of file descriptors. */
+  LOCK_ERROR_TRY_AGAIN = -16,  /* liblock/evs.h: no room at the moment. */
+  LOCK_ERROR_TOO_SLOW = -17,   /* liblock/evs.h: this program did not dispatch in time. */
+  LOCK_ERROR_NOT_JOINED = -18  /* liblock/evs.h: no such group was joined. */
 };
 
 /* One sentence, also for 0; never NULL; static. Never blocks. */

@@ -47,6 +47,9 @@ enum class errc {
   protocol = LOCK_ERROR_PROTOCOL,
   forked = LOCK_ERROR_FORKED,
   system = LOCK_ERROR_SYSTEM,
+  try_again = LOCK_ERROR_TRY_AGAIN,
+  too_slow = LOCK_ERROR_TOO_SLOW,
+  not_joined = LOCK_ERROR_NOT_JOINED,
 };
 
 inline const std::error_category& category() noexcept {

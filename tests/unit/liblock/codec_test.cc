@@ -12,6 +12,8 @@ namespace {
 constexpr base::Instant kStamp{base::Duration{0x0102030405060708},
                                base::Duration{0x1112131415161718}};
 
+constexpr Processor kProcessor{NodeId{3}, base::Incarnation{44}};
+
 template <std::size_t size>
 std::array<std::byte, size> counted(int from) {
   std::array<std::byte, size> bytes{};
@@ -41,7 +43,9 @@ std::vector<Request> requests() {
           List{1, "space", "pre", 77},
           Show{2, "space", "name", 64},
           StatusQuery{3},
-          MembersQuery{4}};
+          MembersQuery{4},
+          EvsJoin{5, {GroupKey{counted<32>(3)}, GroupKey{}}},
+          EvsLeave{6, {}}};
 }
 
 // The same, with lists at their limit or short.
@@ -81,7 +85,15 @@ std::vector<Response> responses(bool full) {
           list,
           show,
           status,
-          members};
+          members,
+          EvsWelcome{kVersion, kProcessor, 77},
+          EvsDone{5},
+          EvsCredit{99},
+          EvsConfiguration{EvsKind::transitional,
+                           {5, NodeId{1}, 6},
+                           std::vector<Processor>(count(kMembersMax), kProcessor),
+                           std::vector<Processor>(count(kMembersMax), kProcessor),
+                           {kProcessor}}};
 }
 
 template <typename Message>

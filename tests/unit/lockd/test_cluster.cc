@@ -37,6 +37,7 @@ void Client::hang_up(HangUp how) {
 
 void Client::hello(protocol::HelloKind kind) {
   protocol::Hello hello;
+  if (kind == protocol::HelloKind::evs) cutter_.set_content_max(protocol::kEvsFrameBytesMax);
   hello.kind = kind;
   hello.instance = instance_;
   hello.command = "a test";
@@ -234,11 +235,11 @@ bool Cluster::turn(std::size_t index) {
   }
   node.daemon->handle_evidence(now, node.operational ? &node.evidence : nullptr);
   while (node.operational) {
-    const auto message = node.daemon->poll_multicast(1 << 20);
+    const auto message = node.daemon->poll_multicast(evs::Config().send_queue_bytes_max);
     if (!message) break;
     busy = true;
-    const evs::Delivery delivery{node.self, node.ring->id,      ++sequences_[node.ring->id],
-                                 0,         evs::Service::safe, *message};
+    const evs::Delivery delivery{node.self, node.ring->id,    ++sequences_[node.ring->id],
+                                 0,         message->service, message->payload};
     for (Node& other : nodes_) {
       if (other.daemon && other.operational && other.ring->id == node.ring->id) {
         other.daemon->handle_event(now, delivery);
