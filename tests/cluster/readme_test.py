@@ -17,7 +17,7 @@ BUILD = os.environ.get("RINGLOCK_BUILD") or os.path.join(ROOT, "build")
 DEADLINE = 120  # Seconds for one command.
 PROMPT = "the shell is ready"
 # Asks and changes nothing: asked again until the answer is right, as a person would.
-QUESTION = re.compile(r"(^|\s)lockctl (show|ls|status|members)\b|cluster status")
+QUESTION = re.compile(r"(^|\s)lockctl (show|ls|status|members|evs members)\b|cluster status")
 
 
 def steps(text):
@@ -84,6 +84,7 @@ def main():
     try:
         for command, expected in steps(text):
             typed = command.replace("/tmp/ring", ring).replace("$PWD/build", BUILD)
+            expected = [line.replace("/tmp/ring", ring) for line in expected]
             print("$ " + typed, flush=True)
             question = QUESTION.search(command)
             deadline = time.monotonic() + DEADLINE

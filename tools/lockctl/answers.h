@@ -97,4 +97,38 @@ struct KeyUse {
   std::vector<Node> nodes;
 };
 
+struct EvsProcessor {
+  std::uint32_t node = 0;
+  std::uint64_t incarnation = 0;
+};
+
+struct EvsRing {
+  std::uint64_t sequence = 0;
+  std::uint32_t representative = 0;
+  std::uint64_t nonce = 0;
+};
+
+struct EvsMessage {
+  EvsProcessor sender;
+  EvsRing ring;
+  std::uint64_t sequence = 0;
+  std::uint32_t index = 0;
+  std::string guarantee;
+  std::vector<std::string> groups;  // Without the zeros at the end.
+  std::string bytes;
+};
+
+struct EvsConfiguration {
+  bool transitional = false;
+  EvsRing ring;
+  std::vector<EvsProcessor> members;
+  std::vector<EvsProcessor> left;
+  std::vector<EvsProcessor> joined;
+};
+
+struct EvsMembers {
+  EvsProcessor self;
+  EvsConfiguration configuration;
+};
+
 }  // namespace tools::lockctl

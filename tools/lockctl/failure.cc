@@ -17,6 +17,8 @@ int exit_code_of(int error) {
     case LOCK_ERROR_DAEMON_GONE:
     case LOCK_ERROR_NOT_QUORATE:
     case LOCK_ERROR_LIMIT:
+    case LOCK_ERROR_TRY_AGAIN:
+    case LOCK_ERROR_TOO_SLOW:
       return kUnavailable;
     case LOCK_ERROR_LOST:
       return kLost;
@@ -32,17 +34,26 @@ int exit_code_of(int error) {
   }
 }
 
-}  // namespace
-
-Failure failure_of(int error, lock_client* client, const std::string& socket) {
+Failure failure(int error, const std::string& advice, const std::string& socket) {
   std::string message = lock_strerror(error);
-  std::array<char, 512> advice{};
-  if (lock_advice(client, advice.data(), advice.size()) > 0) {
-    message += " " + std::string(advice.data());
-  }
+  if (!advice.empty()) message += " " + advice;
   const int exit_code = exit_code_of(error);
   if (exit_code != kBusy && exit_code != kUsage) message += " (socket " + socket + ")";
   return {exit_code, message};
+}
+
+}  // namespace
+
+Failure failure_of(int error, lock_client* client, const std::string& socket) {
+  std::array<char, 512> advice{};
+  lock_advice(client, advice.data(), advice.size());
+  return failure(error, advice.data(), socket);
+}
+
+Failure failure_of_evs(int error, lock_evs* evs, const std::string& socket) {
+  std::array<char, 512> advice{};
+  lock_evs_advice(evs, advice.data(), advice.size());
+  return failure(error, advice.data(), socket);
 }
 
 std::string socket_in_use(const std::string& option) {

@@ -25,6 +25,22 @@ std::string text(const std::string& bytes) {
   return is_readable(bytes) ? bytes : printable(bytes);
 }
 
+Json json_of(const EvsRing& ring) {
+  return {{"sequence", ring.sequence},
+          {"representative", ring.representative},
+          {"nonce", hexadecimal(ring.nonce)}};
+}
+
+Json json_of(const EvsProcessor& processor) {
+  return {{"node", processor.node}, {"incarnation", hexadecimal(processor.incarnation)}};
+}
+
+Json json_of(const std::vector<EvsProcessor>& processors) {
+  Json list = Json::array();
+  for (const EvsProcessor& one : processors) list.push_back(json_of(one));
+  return list;
+}
+
 double seconds(base::Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
@@ -121,6 +137,36 @@ std::string json_of(const KeyUse& use) {
     list.push_back({{"node", node.node}, {"self", node.self}, {"key", node.key}});
   }
   return line({{"nodes", list}});
+}
+
+std::string json_of(const EvsMessage& message) {
+  Json groups = Json::array();
+  for (const std::string& group : message.groups) groups.push_back(text(group));
+  return line({{"type", "message"},
+               {"sender", json_of(message.sender)},
+               {"ring", json_of(message.ring)},
+               {"sequence", message.sequence},
+               {"index", message.index},
+               {"guarantee", message.guarantee},
+               {"groups", groups},
+               {"message", text(message.bytes)},
+               {"escaped", !is_readable(message.bytes)}});
+}
+
+std::string json_of(const EvsConfiguration& configuration) {
+  return line({{"type", "configuration"},
+               {"kind", configuration.transitional ? "transitional" : "regular"},
+               {"ring", json_of(configuration.ring)},
+               {"members", json_of(configuration.members)},
+               {"left", json_of(configuration.left)},
+               {"joined", json_of(configuration.joined)}});
+}
+
+std::string json_of(const EvsMembers& members) {
+  return line({{"self", json_of(members.self)},
+               {"kind", members.configuration.transitional ? "transitional" : "regular"},
+               {"ring", json_of(members.configuration.ring)},
+               {"members", json_of(members.configuration.members)}});
 }
 
 std::string json_of(const RunReport& report) {

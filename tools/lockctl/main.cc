@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <variant>
 
+#include "tools/lockctl/evs.h"
 #include "tools/lockctl/exit_code.h"
 #include "tools/lockctl/failure.h"
 #include "tools/lockctl/json.h"
@@ -57,6 +58,25 @@ class Main {
                                                          : list_keys(verb.file);
     if (!listing) return fail(listing.error());
     print(stdout, options_.json ? json_of(*listing) : text_of(*listing));
+    return kOk;
+  }
+
+  int operator()(const EvsJoinOptions& verb) const {
+    const auto print_one = [this](const auto& event) {
+      print(stdout, options_.json ? json_of(event) : text_of(event));
+      std::fflush(stdout);
+    };
+    const auto joined = evs_join(verb, socket_, {print_one, print_one});
+    return joined ? kOk : fail(joined.error());
+  }
+  int operator()(const EvsSendOptions& verb) const {
+    const auto sent = evs_send(verb, socket_);
+    return sent ? kOk : fail(sent.error());
+  }
+  int operator()(const EvsMembersOptions&) const {
+    const auto members = evs_members(socket_);
+    if (!members) return fail(members.error());
+    print(stdout, options_.json ? json_of(*members) : text_of(*members));
     return kOk;
   }
 

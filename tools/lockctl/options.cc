@@ -40,6 +40,13 @@ constexpr const char* kKeysFooter =
     "  2. lockctl keys FILE --use ID  on every node; then \"lockctl keys\" shows who uses it\n"
     "  3. lockctl keys FILE --remove OLD  on every node, when nobody uses it any more";
 
+std::string checked_group(const std::string& text) {
+  if (text.empty() || text.size() > 32 || !check_name(text)) {
+    return "the name of a group has 1 to 32 readable bytes";
+  }
+  return {};
+}
+
 class Parser {
  public:
   Parser() {
@@ -54,6 +61,7 @@ class Parser {
     app_.add_flag("--json", options_.json, "Print JSON");
     add_run();
     add_queries();
+    add_evs();
     add_keygen();
     add_keys();
   }
@@ -112,6 +120,32 @@ class Parser {
     members_ = app_.add_subcommand("members", "The configured nodes and how they are");
   }
 
+  void add_evs() {
+    evs_ = app_.add_subcommand("evs", "Messages to groups of processes, in one order everywhere");
+    evs_->require_subcommand(1);
+    evs_join_ = evs_->add_subcommand(
+        "join", "Print the messages to groups, and the configurations, as they come");
+    add_groups(evs_join_, evs_join_options_.groups);
+    evs_join_->add_option("-c,--count", evs_join_options_.count, "End after so many messages")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+    evs_send_ = evs_->add_subcommand("send", "Send each line of standard input to groups");
+    add_groups(evs_send_, evs_send_options_.groups);
+    evs_send_->add_option("-m,--message", evs_send_options_.messages, "Send this instead")
+        ->type_name("TEXT")
+        ->allow_extra_args(false);
+    evs_send_
+        ->add_option("-g,--guarantee", evs_send_options_.guarantee,
+                     "unordered, fifo, agreed or safe (agreed)")
+        ->type_name("WORD")
+        ->check(CLI::IsMember({"unordered", "fifo", "agreed", "safe"}));
+    evs_members_ = evs_->add_subcommand("members", "The configuration of this machine's daemon");
+  }
+
+  static void add_groups(CLI::App* verb, std::vector<std::string>& groups) {
+    verb->add_option("GROUP", groups, "Groups, by name")->required()->check(checked_group);
+  }
+
   void add_keygen() {
     keygen_ = app_.add_subcommand("keygen", "Write a new cluster key");
     keygen_->add_option("FILE", keygen_options_.file, "A file that does not exist yet")->required();
@@ -160,6 +194,12 @@ class Parser {
       if (remove_key_ != 0) keys_options_.change = KeysOptions::Change::remove;
       keys_options_.id = static_cast<std::uint16_t>(use_key_ + remove_key_);
       options_.verb = keys_options_;
+    } else if (evs_join_->parsed()) {
+      options_.verb = evs_join_options_;
+    } else if (evs_send_->parsed()) {
+      options_.verb = evs_send_options_;
+    } else if (evs_members_->parsed()) {
+      options_.verb = EvsMembersOptions{};
     } else {
       options_.verb = keygen_options_;
     }
@@ -171,8 +211,9 @@ class Parser {
 
   // Of the verb that help was asked for.
   std::string help() const {
-    const auto verbs = app_.get_subcommands();
-    return verbs.empty() ? app_.help() : verbs.front()->help();
+    const CLI::App* verb = &app_;
+    while (!verb->get_subcommands().empty()) verb = verb->get_subcommands().front();
+    return verb->help();
   }
 
   CLI::App app_{"Cluster locks from the command line."};
@@ -181,12 +222,18 @@ class Parser {
   CLI::App* show_ = nullptr;
   CLI::App* status_ = nullptr;
   CLI::App* members_ = nullptr;
+  CLI::App* evs_ = nullptr;
+  CLI::App* evs_join_ = nullptr;
+  CLI::App* evs_send_ = nullptr;
+  CLI::App* evs_members_ = nullptr;
   CLI::App* keygen_ = nullptr;
   CLI::App* keys_ = nullptr;
   Options options_;
   RunOptions run_options_;
   ListOptions list_options_;
   ShowOptions show_options_;
+  EvsJoinOptions evs_join_options_;
+  EvsSendOptions evs_send_options_;
   KeygenOptions keygen_options_;
   KeysOptions keys_options_;
   bool add_key_ = false;

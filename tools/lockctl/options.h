@@ -33,6 +33,19 @@ struct ShowOptions {
 struct StatusOptions {};
 struct MembersOptions {};
 
+struct EvsJoinOptions {
+  std::vector<std::string> groups;
+  std::uint64_t count = 0;  // Ends after so many messages; 0: never.
+};
+
+struct EvsSendOptions {
+  std::vector<std::string> groups;
+  std::string guarantee = "agreed";
+  std::vector<std::string> messages;  // None: the lines of standard input.
+};
+
+struct EvsMembersOptions {};
+
 struct KeygenOptions {
   std::string file;
 };
@@ -48,8 +61,8 @@ struct Options {
   std::string socket;
   std::string lockspace;  // Empty: every one for ls, "default" for the others.
   bool json = false;
-  std::variant<RunOptions, ListOptions, ShowOptions, StatusOptions, MembersOptions, KeygenOptions,
-               KeysOptions>
+  std::variant<RunOptions, ListOptions, ShowOptions, StatusOptions, MembersOptions, EvsJoinOptions,
+               EvsSendOptions, EvsMembersOptions, KeygenOptions, KeysOptions>
       verb;
 };
 

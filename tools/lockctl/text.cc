@@ -44,6 +44,16 @@ std::string hexadecimal(std::uint64_t value) {
   return out;
 }
 
+std::string nodes_text(const std::vector<EvsProcessor>& processors) {
+  std::string out;
+  for (const EvsProcessor& one : processors) out += " " + std::to_string(one.node);
+  return out;
+}
+
+std::string ring_text(const EvsRing& ring) {
+  return std::to_string(ring.sequence) + "." + std::to_string(ring.representative);
+}
+
 // A table that was lost with its last holder is held back as a whole for a while.
 const char* const kNobody = "nobody; the leases from before have to run out first";
 
@@ -132,6 +142,32 @@ std::string text_of(const KeyUse& use) {
                     node.key == 0 ? "not heard" : std::to_string(node.key)});
   }
   return table(rows);
+}
+
+std::string text_of(const EvsMessage& message) {
+  std::string groups;
+  for (const std::string& group : message.groups) groups += " " + printable(group);
+  return "message " + std::to_string(message.sequence) + "." + std::to_string(message.index) +
+         " from node " + std::to_string(message.sender.node) + " to" + groups + ", " +
+         message.guarantee + ": " + printable(message.bytes) + "\n";
+}
+
+std::string text_of(const EvsConfiguration& configuration) {
+  std::string out = configuration.transitional ? "transitional " : "regular ";
+  out += ring_text(configuration.ring) + ": nodes" + nodes_text(configuration.members);
+  if (!configuration.left.empty()) out += ", left" + nodes_text(configuration.left);
+  if (!configuration.joined.empty()) out += ", joined" + nodes_text(configuration.joined);
+  return out + "\n";
+}
+
+std::string text_of(const EvsMembers& members) {
+  std::vector<Row> rows = {{"NODE", "INCARNATION"}};
+  for (const EvsProcessor& one : members.configuration.members) {
+    const bool self = one.incarnation == members.self.incarnation && one.node == members.self.node;
+    rows.push_back(
+        {std::to_string(one.node) + (self ? " (this one)" : ""), hexadecimal(one.incarnation)});
+  }
+  return "ring " + ring_text(members.configuration.ring) + "\n" + table(rows);
 }
 
 }  // namespace tools::lockctl

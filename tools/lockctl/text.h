@@ -15,5 +15,8 @@ std::string text_of(const Status& status);
 std::string text_of(const std::vector<Member>& members);
 std::string text_of(const KeyListing& listing);
 std::string text_of(const KeyUse& use);
+std::string text_of(const EvsMessage& message);
+std::string text_of(const EvsConfiguration& configuration);
+std::string text_of(const EvsMembers& members);
 
 }  // namespace tools::lockctl

@@ -118,3 +118,32 @@ TEST_CASE("every JSON answer is one line, whatever bytes are in it") {
   CHECK(json::parse(json_of(report))["token"] == 18446744073709551615u);
   CHECK(json::parse(json_of(Failure{75, "busy"})) == json{{"error", "busy"}, {"exit_code", 75}});
 }
+
+TEST_CASE("a message to groups is one line, and safe to print") {
+  EvsMessage message{{2, 0xabc}, {16, 1, 0x1f}, 23, 4, "safe", {"chat", "b"}, "hello\n\x1b"};
+  CHECK(text_of(message) == "message 23.4 from node 2 to chat b, safe: hello\\x0a\\x1b\n");
+  const json told = json::parse(json_of(message));
+  CHECK(told["type"] == "message");
+  CHECK(told["sender"]["incarnation"] == "0000000000000abc");
+  CHECK(told["ring"]["nonce"] == "000000000000001f");
+  CHECK(told["sequence"] == 23);
+  CHECK(told["index"] == 4);
+  CHECK(told["groups"] == json::array({"chat", "b"}));
+  CHECK(told["message"] == "hello\\x0a\\x1b");
+  CHECK(told["escaped"] == true);
+  message.bytes = "plain";
+  CHECK(json::parse(json_of(message))["escaped"] == false);
+}
+
+TEST_CASE("a configuration says who is there, who left and who joined") {
+  EvsConfiguration change{true, {17, 2, 5}, {{2, 7}, {3, 8}}, {{1, 6}}, {}};
+  CHECK(text_of(change) == "transitional 17.2: nodes 2 3, left 1\n");
+  const json told = json::parse(json_of(change));
+  CHECK(told["kind"] == "transitional");
+  CHECK(told["left"][0]["node"] == 1);
+  CHECK(told["joined"].empty());
+  change = {false, {20, 2, 5}, {{1, 9}, {2, 7}}, {}, {{1, 9}}};
+  CHECK(text_of(change) == "regular 20.2: nodes 1 2, joined 1\n");
+  CHECK(text_of(EvsMembers{{2, 7}, change}) ==
+        "ring 20.2\nNODE          INCARNATION\n1             9\n2 (this one)  7\n");
+}

@@ -128,3 +128,33 @@ TEST_CASE("the version is told") {
   CHECK(answer.error().exit_code == kOk);
   CHECK(answer.error().text.find("lockctl ") == 0);
 }
+
+TEST_CASE("evs has verbs of its own, with options before or after the groups") {
+  const auto join = parse({"evs", "join", "a", "-c", "3", "b", "--json"});
+  REQUIRE(join.has_value());
+  CHECK(join->json);
+  CHECK(std::get<EvsJoinOptions>(join->verb).groups == std::vector<std::string>{"a", "b"});
+  CHECK(std::get<EvsJoinOptions>(join->verb).count == 3);
+  const auto send = parse({"--json", "evs", "send", "-m", "one", "a", "-g", "safe", "-m", "two"});
+  REQUIRE(send.has_value());
+  const auto& sending = std::get<EvsSendOptions>(send->verb);
+  CHECK(sending.groups == std::vector<std::string>{"a"});
+  CHECK(sending.messages == std::vector<std::string>{"one", "two"});
+  CHECK(sending.guarantee == "safe");
+  const auto members = parse({"evs", "members"});
+  REQUIRE(members.has_value());
+  CHECK(std::holds_alternative<EvsMembersOptions>(members->verb));
+}
+
+TEST_CASE("evs without a verb or with bad groups is a usage error") {
+  for (const auto& wrong :
+       {parse({"evs"}), parse({"evs", "join"}), parse({"evs", "join", ""}),
+        parse({"evs", "send", "a", "-g", "most"}), parse({"evs", "join", "a", "-c", "0"}),
+        parse({"evs", "join", "123456789012345678901234567890123"})}) {
+    REQUIRE_FALSE(wrong.has_value());
+    CHECK(wrong.error().exit_code == kUsage);
+  }
+  const auto help = parse({"evs", "send", "--help"});
+  REQUIRE_FALSE(help.has_value());
+  CHECK(help.error().text.find("--guarantee") != std::string::npos);
+}
