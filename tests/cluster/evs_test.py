@@ -206,11 +206,32 @@ def ends_and_exit_codes():
 def programs():
     """The library's own interfaces."""
     with Cluster(2) as cluster:
-        for program in ("evs_api",):
+        for program in ("evs_api", "evs_compat"):
             ended = h.run(os.path.join(h.BUILD, "tests", "cluster", program),
                           env={**os.environ, "LOCKD_SOCKET": cluster.socket(1)})
             check(ended.returncode == 0, f"{program}: {ended}")
         cluster.check_well()
+
+
+def a_program_of_old_sees_changes_as_it_always_did():
+    with Cluster(2) as cluster:
+        watch = subprocess.Popen([os.path.join(h.BUILD, "tests", "cluster", "evs_compat"), "watch"], text=True,
+                                 stdout=subprocess.PIPE, env={**os.environ, "LOCKD_SOCKET": cluster.socket(1)})
+        try:
+            check(watch.stdout.readline() == " members 1 2 left joined\n", "the initial configuration")
+            cluster.tool("kill", cluster.folder, "2")
+            check(watch.stdout.readline() == " members 1 left 2 joined\n", "first who goes on")
+            check(watch.stdout.readline() == " members 1 left joined\n", "then who is there")
+            cluster.tool("start", cluster.folder, "2")
+            check(watch.stdout.readline() == " members 1 left joined\n", "first who goes on")
+            check(watch.stdout.readline() == " members 1 2 left joined 2\n", "then who is there")
+            send(cluster, 2, "hello, old one", groups=("old",))
+            check(watch.stdout.readline() == "message of 2: hello, old one\n", "a message")
+            check(watch.wait(timeout=h.DEADLINE) == 0, "the end")
+        finally:
+            watch.kill()
+            watch.wait()
+            watch.stdout.close()
 
 
 def killed_clients_leave_nothing():
@@ -223,4 +244,5 @@ def killed_clients_leave_nothing():
 
 
 h.main([one_order_everywhere, configurations_are_told_and_groups_need_no_quorum, only_who_joined_and_once,
-        long_messages_and_slow_readers, ends_and_exit_codes, programs, killed_clients_leave_nothing])
+        long_messages_and_slow_readers, ends_and_exit_codes, programs,
+        a_program_of_old_sees_changes_as_it_always_did, killed_clients_leave_nothing])
