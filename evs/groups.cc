@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
+
 namespace evs {
 
 bool Groups::join(ReceiverId receiver, std::span<const GroupKey> groups) {
@@ -18,7 +20,7 @@ void Groups::leave(ReceiverId receiver, std::span<const GroupKey> groups) {
   const auto own = groups_.find(receiver);
   if (own == groups_.end()) return;
   for (const GroupKey& group : groups) {
-    if (own->second.erase(group) == 0) continue;
+    if (own->second.erase(group) == 0 || MUTANT("groups_leave_forgotten")) continue;
     const auto found = receivers_.find(group);
     found->second.erase(receiver);
     if (found->second.empty()) receivers_.erase(found);
@@ -40,7 +42,7 @@ std::vector<ReceiverId> Groups::receivers(std::span<const GroupKey> groups) cons
     if (found != receivers_.end())
       all.insert(all.end(), found->second.begin(), found->second.end());
   }
-  if (groups.size() > 1) {
+  if (groups.size() > 1 && !MUTANT("groups_delivered_twice")) {
     std::sort(all.begin(), all.end());
     all.erase(std::unique(all.begin(), all.end()), all.end());
   }

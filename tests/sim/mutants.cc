@@ -94,6 +94,10 @@ constexpr Mutant kRareMutants[] = {
     {"state_purge_forgets_waiter", "rule 7.B8: a dead session is granted what it waited for"},
     {"state_cold_flag_not_replicated", "rule 6.15: a ring change ends the cold wait"},
     {"dlm_release_ignores_token", "a release frees whatever its token"},
+    {"groups_leave_forgotten", "groups: who has left a group goes on receiving"},
+    {"groups_delivered_twice", "groups: once for each group that message and receiver share"},
+    {"groups_window_ignored", "groups: a sender is not bounded by its window"},
+    {"groups_hole_for_slow_reader", "groups: a slow reader misses messages in the middle"},
     {"client_resends_with_new_request_id", "rule 6.22: a retry takes a new request id"},
 };
 
