@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "evs/net/address.h"
 #include "evs/net/key_file.h"
 #include "lockd/config_table.h"
 #include "lockd/record_file.h"
@@ -155,7 +156,21 @@ class ConfigReader {
         "cipher",
         {{"chacha20-poly1305", Cipher::chacha20_poly1305}, {"aes-256-gcm", Cipher::aes_256_gcm}},
         Cipher::chacha20_poly1305);
+    read_multicast(table);
     pending_.push_back(std::move(table));
+  }
+
+  void read_multicast(TableReader& table) {
+    const std::string what =
+        "\"none\" or a multicast group with a port, such as \"239.192.0.1:5500\" or "
+        "\"[ff02::5500]:5500\"";
+    const std::string text = table.text("multicast", what, "none");
+    if (text.empty() || text == "none") return;
+    const auto group = evs::net::Address::parse(text);
+    config_.multicast = parse_address(text);
+    if (!group || !group->is_multicast() || !config_.multicast) {
+      table.wrong("multicast", "is \"" + shown(text) + "\"; it has to be " + what);
+    }
   }
 
   void read_nodes(const toml::array* nodes, TableReader& top) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,7 +55,8 @@ struct Config {
   std::string cluster_name;
   ClusterId cluster{};
   evs::net::Cipher cipher = evs::net::Cipher::chacha20_poly1305;
-  std::vector<NodeConfig> nodes;  // Sorted by id.
+  std::optional<Address> multicast;  // None: a copy for each node.
+  std::vector<NodeConfig> nodes;     // Sorted by id.
 
   // This node's own. Paths are absolute, or relative to the folder of the file if they were so
   // there.

@@ -46,6 +46,7 @@ void add_counters(const evs::net::Member& member, const std::vector<base::NodeId
       {"ring_installs", ring.installs},
       {"ring_recoveries", ring.recoveries},
       {"datagrams_received", link.received},
+      {"datagrams_from_group", link.from_group},
       {"datagrams_refused", link.received - link.opened},
       {"datagrams_sealed", link.sealed},
       {"datagrams_dropped", link.dropped},
@@ -117,6 +118,7 @@ base::Result<void, std::string> Service::open(const Config& config, evs::net::Ke
   keys.set_cluster(cluster_);
   ring.keys = std::move(keys);
   ring.cipher = config.cipher;
+  if (config.multicast) ring.multicast = to_string(*config.multicast);
   for (const NodeConfig& node : config.nodes) {
     evs::net::NodeAddresses addresses{node.id, {}};
     for (const Address& address : node.addresses) addresses.addresses.push_back(to_string(address));

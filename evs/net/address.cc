@@ -38,6 +38,13 @@ base::Result<Address, std::string> Address::parse(std::string_view text) {
   return address;
 }
 
+bool Address::is_multicast() const {
+  if (is_ipv6()) return IN6_IS_ADDR_MULTICAST(&any_.sin6_addr);
+  sockaddr_in ipv4{};
+  std::memcpy(&ipv4, &any_, sizeof ipv4);
+  return IN_MULTICAST(ntohl(ipv4.sin_addr.s_addr));
+}
+
 std::string Address::to_string() const {
   std::array<char, INET6_ADDRSTRLEN> host{};
   if (is_ipv6()) {

@@ -18,6 +18,7 @@ class Address {
   // The error names the text and says what is expected.
   static base::Result<Address, std::string> parse(std::string_view text);
 
+  bool is_multicast() const;
   bool is_ipv6() const { return any_.sin6_family == AF_INET6; }
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&any_); }
   socklen_t size() const { return is_ipv6() ? sizeof(sockaddr_in6) : sizeof(sockaddr_in); }

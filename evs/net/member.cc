@@ -56,6 +56,27 @@ base::Result<std::vector<Address>, std::string> Member::addresses_of(const Membe
   return addresses;
 }
 
+base::Result<void, std::string> Member::join_group(const std::string& multicast, const Address& own,
+                                                   Parts& parts) {
+  const auto group = Address::parse(multicast);
+  if (!group) return base::error("multicast: " + group.error());
+  if (!group->is_multicast()) {
+    return base::error("multicast: " + multicast +
+                       " is no group; one is from 224.0.0.0 to 239.255.255.255, or begins with ff");
+  }
+  if (group->is_ipv6() != own.is_ipv6()) {
+    return base::error(
+        "multicast: " + multicast +
+        " and the addresses of the nodes: one is IPv4 and the other IPv6; use one kind");
+  }
+  if (const auto sends = parts.socket->send_to_groups(own); !sends) return sends;
+  auto joined = UdpSocket::join(*group, own);
+  if (!joined) return base::error(joined.error());
+  parts.group_socket = std::move(*joined);
+  parts.group = *group;
+  return {};
+}
+
 base::Result<std::unique_ptr<Member>, std::string> Member::create(uv_loop_t& loop,
                                                                   const MemberConfig& config,
                                                                   Listener& listener,
@@ -69,14 +90,19 @@ base::Result<std::unique_ptr<Member>, std::string> Member::create(uv_loop_t& loo
   auto addresses = addresses_of(config);
   if (!addresses) return base::error(addresses.error());
   const auto self = std::ranges::lower_bound(config.ring.nodes, config.ring.self);
-  auto socket =
-      UdpSocket::open((*addresses)[static_cast<std::size_t>(self - config.ring.nodes.begin())]);
+  const Address own = (*addresses)[static_cast<std::size_t>(self - config.ring.nodes.begin())];
+  auto socket = UdpSocket::open(own);
   if (!socket)
     return base::error("node " + base::to_string(config.ring.self) + ": " + socket.error());
 
-  std::unique_ptr<Member> member(new Member(loop, config,
-                                            Parts{std::move(*socket), std::move(*addresses)},
-                                            draw_salt(), listener, trace));
+  Parts parts{std::move(*socket), std::move(*addresses), nullptr, std::nullopt};
+  if (!config.multicast.empty()) {
+    if (const auto joined = join_group(config.multicast, own, parts); !joined) {
+      return base::error("node " + base::to_string(config.ring.self) + ": " + joined.error());
+    }
+  }
+  std::unique_ptr<Member> member(
+      new Member(loop, config, std::move(parts), draw_salt(), listener, trace));
   return member;
 }
 
@@ -86,9 +112,10 @@ Member::Member(uv_loop_t& loop, const MemberConfig& config, Parts parts, const S
       nodes_(config.ring.nodes),
       aead_(config.cipher),
       socket_(std::move(parts.socket)),
+      group_socket_(std::move(parts.group_socket)),
       sealer_(aead_, config.keys.sealing(), config.ring.self, salt),
       opener_(aead_, config.keys, config.ring.self, salt, config.ring.nodes),
-      queue_(*socket_, std::move(parts.addresses)),
+      queue_(*socket_, std::move(parts.addresses), parts.group),
       now_(read_clocks()),
       node_(config.ring, base::Incarnation{draw_u64()}, base::Random(draw_u64()), now_, trace),
       poll_(new uv_poll_t),
@@ -100,12 +127,21 @@ Member::Member(uv_loop_t& loop, const MemberConfig& config, Parts parts, const S
   poll_->data = this;
   timer_->data = this;
   soon_->data = this;
+  if (group_socket_) {
+    group_poll_ = new uv_poll_t;
+    CHECK(uv_poll_init(&loop, group_poll_, group_socket_->descriptor()) == 0);
+    group_poll_->data = this;
+    CHECK(uv_poll_start(group_poll_, UV_READABLE, [](uv_poll_t* poll, int, int) {
+            static_cast<Member*>(poll->data)->turn();
+          }) == 0);
+  }
   wait();
 }
 
 Member::~Member() {
   CHECK(!in_turn_);
   close_and_delete(poll_);
+  if (group_poll_ != nullptr) close_and_delete(group_poll_);
   close_and_delete(timer_);
   close_and_delete(soon_);
 }
@@ -134,12 +170,14 @@ void Member::use_keys(const Keyring& keys) {
 
 LinkStatistics Member::statistics() const {
   LinkStatistics statistics;
-  statistics.received = received_;
+  statistics.received = received_ + from_group_;
+  statistics.from_group = from_group_;
   statistics.opened = opener_.opened();
   statistics.sealed = sealer_.sealed();
   statistics.dropped = dropped_;
   statistics.send_errors = socket_->send_errors();
   statistics.receive_errors = socket_->receive_errors();
+  if (group_socket_) statistics.receive_errors += group_socket_->receive_errors();
   statistics.last_send_error = socket_->last_send_error();
   return statistics;
 }
@@ -148,7 +186,9 @@ LinkStatistics Member::statistics() const {
 // in the socket is not declared lost.
 void Member::turn() {
   in_turn_ = true;
-  receive();
+  // The token comes by the other socket, behind the packets that were sent before it.
+  if (group_socket_) receive(*group_socket_, from_group_);
+  receive(*socket_, received_);
   now_ = read_clocks();
   if (const auto due = node_.next_timeout(); due && *due <= now_.boot) {
     node_.handle_timeout(now_);
@@ -160,11 +200,11 @@ void Member::turn() {
   wait();
 }
 
-void Member::receive() {
+void Member::receive(UdpSocket& socket, std::uint64_t& count) {
   for (int batch = 0; batch < kBatchesPerTurn; ++batch) {
-    const auto datagrams = socket_->receive();
+    const auto datagrams = socket.receive();
     now_ = read_clocks();  // After the receive [rule 6.2].
-    received_ += datagrams.size();
+    count += datagrams.size();
     for (const base::Bytes datagram : datagrams) {
       const auto opened = opener_.open(now_, datagram);
       for (const HandshakeRecord& record : opener_.to_send()) {

@@ -40,10 +40,15 @@ struct MemberConfig {
   std::vector<NodeAddresses> nodes;  // One for each of ring.nodes, in any order.
   Keyring keys;                      // With their cluster.
   Cipher cipher = Cipher::chacha20_poly1305;
+
+  // A multicast group with a port, to which what is for several nodes is sent once. All nodes have
+  // the same. Empty: each gets a copy of its own.
+  std::string multicast;
 };
 
 struct LinkStatistics {
   std::uint64_t received = 0;     // Datagrams, before anything is asked of them.
+  std::uint64_t from_group = 0;   // Of those, by multicast; some are our own.
   std::uint64_t opened = 0;       // Of those, accepted; Member::refused() has the others.
   std::uint64_t sealed = 0;       // Datagrams, each for one or more nodes.
   std::uint64_t dropped = 0;      // Not sealed, because the send queue was full.
@@ -105,15 +110,19 @@ class Member {
   struct Parts {
     std::unique_ptr<UdpSocket> socket;
     std::vector<Address> addresses;
+    std::unique_ptr<UdpSocket> group_socket;  // Null without multicast.
+    std::optional<Address> group;
   };
 
   Member(uv_loop_t& loop, const MemberConfig& config, Parts parts, const Salt& salt,
          Listener& listener, TraceSink* trace);
 
   static base::Result<std::vector<Address>, std::string> addresses_of(const MemberConfig& config);
+  static base::Result<void, std::string> join_group(const std::string& multicast,
+                                                    const Address& own, Parts& parts);
 
   void turn();
-  void receive();
+  void receive(UdpSocket& socket, std::uint64_t& count);
   void settle();
   void transmit();
   void send(RecordType type, NodeMask to, base::Bytes text);
@@ -124,18 +133,21 @@ class Member {
   std::vector<base::NodeId> nodes_;  // In the order of NodeMask's bits.
   MbedtlsAead aead_;
   std::unique_ptr<UdpSocket> socket_;
+  std::unique_ptr<UdpSocket> group_socket_;
   Sealer sealer_;
   Opener opener_;
   SendQueue queue_;
   Instant now_;  // The last reading of the clocks: inputs to the node never go back in time.
   Node node_;
   std::uint64_t received_ = 0;
+  std::uint64_t from_group_ = 0;
   std::uint64_t dropped_ = 0;
   bool in_turn_ = false;
   bool unsettled_ = true;  // The node had an input whose events were not all handed over.
 
   // The loop owns these once they are being closed.
   uv_poll_t* poll_ = nullptr;
+  uv_poll_t* group_poll_ = nullptr;  // Null without multicast.
   uv_timer_t* timer_ = nullptr;
   uv_idle_t* soon_ = nullptr;
   int awaited_ = 0;  // What poll_ is watching for.

@@ -44,6 +44,7 @@ base::Result<std::optional<Opened>, Refusal> Opener::try_open(base::Instant now,
   if (header->cipher != aead_.cipher()) return base::error(Refusal::wrong_cipher);
   const ClusterKey* cluster_key = keys_.find(header->key_id);
   if (cluster_key == nullptr) return base::error(Refusal::wrong_key_id);
+  if (header->sender == self_) return base::error(Refusal::own);
   const auto found = peers_.find(header->sender);
   if (found == peers_.end()) return base::error(Refusal::unknown_sender);
 

@@ -23,6 +23,8 @@ std::string_view to_string(Refusal refusal) {
       return "wrong_key_id";
     case Refusal::unknown_sender:
       return "unknown_sender";
+    case Refusal::own:
+      return "own";
     case Refusal::replayed:
       return "replayed";
     case Refusal::unproved:

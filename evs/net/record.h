@@ -66,13 +66,14 @@ enum class Refusal : std::uint8_t {
   wrong_type,      // A kind of datagram that we do not know.
   wrong_cipher,    // Sealed with another cipher than this node is configured to use.
   wrong_key_id,    // Sealed with a key that we do not have.
-  unknown_sender,  // Not one of the configured nodes, or ourselves.
+  unknown_sender,  // Not one of the configured nodes.
+  own,             // Ours: it came back by multicast, or somebody plays it back.
   replayed,        // Accepted before, or too old to tell.
   unproved,        // Of a life of the sender that has not proved to be alive (peer.h).
   stray,           // A handshake's record of another form, or for another node.
   forged,          // The tag does not fit: another key, another cluster, or changed on the way.
 };
-constexpr std::size_t kRefusals = 10;
+constexpr std::size_t kRefusals = 11;
 
 std::string_view to_string(Refusal refusal);
 

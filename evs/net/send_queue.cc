@@ -9,7 +9,8 @@ namespace evs::net {
 base::Buffer& SendQueue::push(NodeMask to) {
   CHECK(!full() && to != 0);
   Waiting& waiting = at(count_++);
-  waiting.to = to;
+  waiting.to_group = group_ && std::popcount(to) > 1;
+  waiting.to = waiting.to_group ? 1 : to;
   return waiting.datagram;
 }
 
@@ -20,7 +21,7 @@ void SendQueue::flush() {
     for (std::size_t i = 0; i < count_ && size < batch.size(); ++i) {
       for (NodeMask left = at(i).to; left != 0 && size < batch.size(); left &= left - 1) {
         const auto node = static_cast<std::size_t>(std::countr_zero(left));
-        batch[size++] = {&nodes_.at(node), at(i).datagram};
+        batch[size++] = {at(i).to_group ? &*group_ : &nodes_.at(node), at(i).datagram};
       }
     }
     std::size_t settled = socket_.send(std::span(batch).first(size));

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -21,9 +22,10 @@ class SendQueue {
  public:
   static constexpr std::size_t kDatagramsMax = 256;
 
-  // `nodes` are the addresses of Config::nodes, in their order. `socket` outlives the queue.
-  SendQueue(UdpSocket& socket, std::vector<Address> nodes)
-      : socket_(socket), nodes_(std::move(nodes)) {}
+  // `nodes` are the addresses of Config::nodes, in their order. `socket` outlives the queue. With a
+  // group, what is for several nodes is sent there once, and so to all that have joined.
+  SendQueue(UdpSocket& socket, std::vector<Address> nodes, std::optional<Address> group)
+      : socket_(socket), nodes_(std::move(nodes)), group_(group) {}
 
   bool empty() const { return count_ == 0; }
   bool full() const { return count_ == kDatagramsMax; }
@@ -37,7 +39,8 @@ class SendQueue {
 
  private:
   struct Waiting {
-    NodeMask to = 0;  // Those for whom it is not settled yet; never none.
+    NodeMask to = 0;  // Those for whom it is not settled yet; never none. To the group: any one.
+    bool to_group = false;
     base::Buffer datagram;
   };
 
@@ -45,6 +48,7 @@ class SendQueue {
 
   UdpSocket& socket_;
   std::vector<Address> nodes_;
+  std::optional<Address> group_;
   std::array<Waiting, kDatagramsMax> ring_;  // The buffers are kept for the next datagrams.
   std::size_t first_ = 0;
   std::size_t count_ = 0;

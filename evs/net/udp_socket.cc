@@ -1,11 +1,15 @@
 #include "evs/net/udp_socket.h"
 
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <system_error>
 
 #include "evs/net/record.h"
@@ -38,6 +42,40 @@ std::string advice(int code, const Address& local) {
   }
 }
 
+in_addr ipv4_of(const Address& address) {
+  sockaddr_in ipv4{};
+  std::memcpy(&ipv4, address.get(), sizeof ipv4);
+  return ipv4.sin_addr;
+}
+
+in6_addr ipv6_of(const Address& address) {
+  sockaddr_in6 ipv6{};
+  std::memcpy(&ipv6, address.get(), sizeof ipv6);
+  return ipv6.sin6_addr;
+}
+
+// The number of the interface that has this IPv6 address; 0 if there is none.
+unsigned interface_of(const Address& address) {
+  const in6_addr wanted = ipv6_of(address);
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return 0;
+  unsigned index = 0;
+  for (const ifaddrs* one = all; one != nullptr && index == 0; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET6) continue;
+    sockaddr_in6 ipv6{};
+    std::memcpy(&ipv6, one->ifa_addr, sizeof ipv6);
+    if (IN6_ARE_ADDR_EQUAL(&ipv6.sin6_addr, &wanted)) index = if_nametoindex(one->ifa_name);
+  }
+  freeifaddrs(all);
+  return index;
+}
+
+std::string group_advice(int code, const Address& group, const Address& on) {
+  return "multicast group " + group.to_string() + " cannot be used on the interface of " +
+         on.to_string() + ": " + std::generic_category().message(code) +
+         "; name another group in `multicast`, on all nodes alike, or leave it out";
+}
+
 void raise_buffer(int fd, int force_option, int option) {
   const int bytes = kKernelBufferBytes;
   if (setsockopt(fd, SOL_SOCKET, force_option, &bytes, sizeof bytes) == 0) return;
@@ -68,6 +106,54 @@ base::Result<std::unique_ptr<UdpSocket>, std::string> UdpSocket::open(const Addr
   raise_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
   if (bind(fd, local.get(), local.size()) != 0) return base::error(advice(errno, local));
   return opened;
+}
+
+base::Result<std::unique_ptr<UdpSocket>, std::string> UdpSocket::join(const Address& group,
+                                                                      const Address& on) {
+  const auto wrong = [&] { return base::error(group_advice(errno, group, on)); };
+  const int fd =
+      socket(group.is_ipv6() ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return wrong();
+  std::unique_ptr<UdpSocket> joined(new UdpSocket(fd));
+  const int shared = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &shared, sizeof shared);
+  raise_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+  // Bound to the group and not to any address, it hears nothing else on this port.
+  sockaddr_storage at{};
+  std::memcpy(&at, group.get(), group.size());
+  const unsigned interface = group.is_ipv6() ? interface_of(on) : 0;
+  // A group of the link's scope is another one on each interface.
+  if (group.is_ipv6()) reinterpret_cast<sockaddr_in6&>(at).sin6_scope_id = interface;
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&at), group.size()) != 0) return wrong();
+  if (group.is_ipv6()) {
+    ipv6_mreq request{ipv6_of(group), interface};
+    if (setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &request, sizeof request) != 0) {
+      return wrong();
+    }
+  } else {
+    ip_mreqn request{ipv4_of(group), ipv4_of(on), 0};
+    if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof request) != 0) {
+      return wrong();
+    }
+  }
+  return joined;
+}
+
+base::Result<void, std::string> UdpSocket::send_to_groups(const Address& on) {
+  int failed = -1;
+  if (on.is_ipv6()) {
+    const auto index = static_cast<int>(interface_of(on));
+    failed = setsockopt(fd_, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, sizeof index);
+  } else {
+    const in_addr interface = ipv4_of(on);
+    failed = setsockopt(fd_, IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof interface);
+  }
+  if (failed != 0) {
+    return base::error("address " + on.to_string() +
+                       " cannot send multicast: " + std::generic_category().message(errno) +
+                       "; leave `multicast` out on all nodes");
+  }
+  return {};
 }
 
 UdpSocket::UdpSocket(int fd) : fd_(fd), batch_(std::make_unique<Batch>()) {}

@@ -29,6 +29,15 @@ class UdpSocket {
   // what to do.
   static base::Result<std::unique_ptr<UdpSocket>, std::string> open(const Address& local);
 
+  // Binds to a multicast group, and joins it on the interface that has the address `on`. Others on
+  // this machine may do so too. Errors as above.
+  static base::Result<std::unique_ptr<UdpSocket>, std::string> join(const Address& group,
+                                                                    const Address& on);
+
+  // What this socket sends to groups leaves by the interface that has the address `on`, and reaches
+  // the members on this machine too, this process included. It does not pass a router.
+  base::Result<void, std::string> send_to_groups(const Address& on);
+
   ~UdpSocket();
   UdpSocket(const UdpSocket&) = delete;
   UdpSocket& operator=(const UdpSocket&) = delete;

@@ -2,8 +2,8 @@
 // what the ring delivers. What it prints is for tests/cluster/ring_test.py, and for people who want
 // to see a ring.
 //
-//   ring_member KEYFILE ID ID=ADDRESS...      e.g.  ring_member key 1 1=127.0.0.1:7001
-//   2=127.0.0.1:7002
+//   ring_member KEYFILE ID ID=ADDRESS... [multicast=GROUP]
+//   e.g.  ring_member key 1 1=127.0.0.1:7001 2=127.0.0.1:7002
 //
 // A line "agreed TEXT" or "safe TEXT" is multicast; at the end of input the member waits for its
 // own messages and leaves.
@@ -42,7 +42,7 @@ class Program : public Member::Listener {
   void stop() {
     const auto statistics = member_->statistics();
     std::cout << "end sealed=" << statistics.sealed << " opened=" << statistics.opened
-              << " received=" << statistics.received
+              << " received=" << statistics.received << " from_group=" << statistics.from_group
               << " unproved=" << member_->refused(evs::net::Refusal::unproved)
               << " forged=" << member_->refused(evs::net::Refusal::forged)
               << " replayed=" << member_->refused(evs::net::Refusal::replayed) << std::endl;
@@ -146,6 +146,10 @@ base::Result<MemberConfig, std::string> config_of(const std::vector<std::string>
   config.ring.self = *self;
   for (std::size_t i = 1; i < arguments.size(); ++i) {
     const std::size_t sign = arguments[i].find('=');
+    if (arguments[i].substr(0, sign) == "multicast" && sign != std::string::npos) {
+      config.multicast = arguments[i].substr(sign + 1);
+      continue;
+    }
     const auto node = node_of(arguments[i].substr(0, sign));
     if (!node || sign == std::string::npos) return base::error("no ID=ADDRESS: " + arguments[i]);
     config.ring.nodes.push_back(*node);
@@ -162,7 +166,7 @@ int fail(const std::string& why) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 4) return fail("usage: ring_member KEYFILE ID ID=ADDRESS...");
+  if (argc < 4) return fail("usage: ring_member KEYFILE ID ID=ADDRESS... [multicast=GROUP]");
   signal(SIGPIPE, SIG_IGN);
   auto config = config_of({argv + 2, argv + argc});
   if (!config) return fail(config.error());

@@ -1,4 +1,5 @@
 // What the simulated world hears of its machines, and passes on to the judges.
+#include <bit>
 #include <chrono>
 
 #include "tests/sim/world.h"
@@ -66,6 +67,10 @@ void World::on_event(std::size_t node, const evs::Event& event) {
 }
 
 void World::on_transmit(std::size_t node, evs::NodeMask to, const base::Buffer& sealed) {
+  if (options_.multicast && std::popcount(to) > 1) {
+    coverage_.add("network.to_group");
+    to = (evs::NodeMask{1} << machines_.size()) - 1;
+  }
   for (std::size_t other = 0; other < machines_.size(); ++other) {
     if ((to >> other & 1) != 0) network_.send(now_, node, other, sealed, queue_);
   }

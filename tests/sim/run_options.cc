@@ -51,6 +51,7 @@ RunOptions RunOptions::from_seed(std::uint64_t seed) {
   }
   // The others have to be a majority.
   o.disk_loss = o.nodes >= 3 && random.chance(1, 6);
+  o.multicast = random.chance(1, 4);
   return o;
 }
 
@@ -78,6 +79,7 @@ std::string RunOptions::to_string() const {
   text += one_way_cuts ? " one-way" : "";
   text += strike_at_delivery ? " striking" : "";
   text += " drift_ppm=" + std::to_string(drift_ppm);
+  text += multicast ? " multicast" : "";
   text += small_windows ? " small-windows" : "";
   text += large_messages ? " large-messages" : "";
   return text;

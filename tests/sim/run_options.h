@@ -45,6 +45,7 @@ struct RunOptions {
   bool strike_at_delivery = false;  // A fault right after a safe delivery or an install is likely.
   std::uint32_t drift_ppm = 0;      // Each node's clocks run up to this much fast or slow.
   bool small_windows = false;
+  bool multicast = false;  // What is for several nodes reaches all, the sender too.
 
   // Of runs with daemons.
   Duration lease{};

@@ -211,13 +211,15 @@ struct Puppet {
 };
 
 void form_a_ring_and_agree(const std::vector<std::string>& addresses,
-                           Cipher cipher = Cipher::chacha20_poly1305) {
+                           Cipher cipher = Cipher::chacha20_poly1305,
+                           const std::string& multicast = "") {
   Loop loop;
   std::vector<std::unique_ptr<Recorder>> peers;
   const auto count = static_cast<std::uint32_t>(addresses.size());
   for (std::uint32_t id = 1; id <= count; ++id) {
     MemberConfig config = config_of(id, addresses);
     config.cipher = cipher;
+    config.multicast = multicast;
     peers.push_back(std::make_unique<Recorder>(loop, config));
   }
   REQUIRE(loop.run_until([&] {
@@ -236,7 +238,10 @@ void form_a_ring_and_agree(const std::vector<std::string>& addresses,
     return std::ranges::all_of(peers,
                                [&](const auto& peer) { return peer->delivered.size() == all; });
   }));
-  for (auto& peer : peers) CHECK(peer->delivered == peers[0]->delivered);
+  for (auto& peer : peers) {
+    CHECK(peer->delivered == peers[0]->delivered);
+    CHECK((peer->member->statistics().from_group > 0) == !multicast.empty());
+  }
 }
 
 }  // namespace
@@ -247,6 +252,23 @@ TEST_CASE("two members on loopback form a ring and deliver the same messages in 
 
 TEST_CASE("two members do so with AES-256-GCM") {
   form_a_ring_and_agree(free_addresses(2), Cipher::aes_256_gcm);
+}
+
+TEST_CASE("three members do so by multicast") {
+  const std::string port = free_addresses(1).front().substr(std::string("127.0.0.1").size());
+  form_a_ring_and_agree(free_addresses(3), Cipher::chacha20_poly1305, "239.255.77.1" + port);
+}
+
+TEST_CASE("a multicast group that is none is refused, with what one is") {
+  Loop loop;
+  const auto addresses = free_addresses(1);
+  MemberConfig config = config_of(1, addresses);
+  config.multicast = "192.0.2.1:7001";
+  CHECK(contains(error_of(loop, config), "192.0.2.1:7001 is no group"));
+  config.multicast = "[ff02::1]:7001";
+  CHECK(contains(error_of(loop, config), "one is IPv4 and the other IPv6"));
+  config.multicast = "somewhere";
+  CHECK(contains(error_of(loop, config), "expected a number address"));
 }
 
 TEST_CASE("members with different ciphers do not hear each other, and count it") {

@@ -224,6 +224,23 @@ TEST_CASE("the cipher is ChaCha20-Poly1305 unless AES-256-GCM is chosen, and no 
             "[cluster] cipher is \"none\"; it has to be one of"));
 }
 
+TEST_CASE("a multicast group is one, with a port, or none") {
+  const auto group_of = [](const std::string& line) {
+    const auto config = parse_config(kHead + kCluster + line + kNodes, "/etc/lockd/lockd.toml");
+    REQUIRE_MESSAGE(config, config.error());
+    return config->multicast ? to_string(*config->multicast) : "none";
+  };
+  CHECK(group_of("") == "none");
+  CHECK(group_of("multicast = \"none\"\n") == "none");
+  CHECK(group_of("multicast = \"239.192.0.1:5501\"\n") == "239.192.0.1:5501");
+  CHECK(group_of("multicast = \"[ff02::5500]:5501\"\n") == "[ff02::5500]:5501");
+  for (const std::string bad : {"192.0.2.1:5501", "239.192.0.1", "[2001:db8::1]:5501", "x"}) {
+    INFO(bad);
+    CHECK(has(error_of(kHead + kCluster + "multicast = \"" + bad + "\"\n" + kNodes),
+              "[cluster] multicast is \"" + bad + "\"; it has to be \"none\" or a"));
+  }
+}
+
 TEST_CASE("settings that would let both halves of a split work are refused") {
   for (const std::string key : {"two_node", "expected_votes", "last_man_standing"}) {
     INFO(key);
