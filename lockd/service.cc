@@ -293,7 +293,10 @@ void Service::reread_keys() {
     return;
   }
   keys->set_cluster(cluster_);
-  member_->use_keys(*keys);
+  if (const auto used = member_->use_keys(*keys); !used) {
+    log_.error("keys not reread", {{"cause", used.error()}});
+    return;
+  }
   log_.info("keys reread", {{"keys", keys->keys.size()}, {"in_use", base::value(keys->in_use)}});
 }
 

@@ -12,6 +12,9 @@ struct Keyring {
   Keyring() = default;
   Keyring(const ClusterKey& only) : keys{only}, in_use(only.id) {}  // NOLINT: it is one.
 
+  // Whether the key in use is there; what the caller has to see to.
+  bool valid() const { return find(in_use) != nullptr; }
+
   // Null if there is none with this id.
   const ClusterKey* find(KeyId id) const;
 

@@ -18,6 +18,8 @@ namespace {
 constexpr int kBatchesPerTurn = 16;
 constexpr int kEventsPerTurn = 1024;
 
+constexpr const char* kNoKey = "the key in use is not among the keys; add it, or use another one";
+
 template <typename Handle>
 void close_and_delete(Handle* handle) {
   handle->data = nullptr;
@@ -82,6 +84,7 @@ base::Result<std::unique_ptr<Member>, std::string> Member::create(uv_loop_t& loo
                                                                   Listener& listener,
                                                                   TraceSink* trace) {
   if (const auto valid = config.ring.validate(); !valid) return base::error(valid.error());
+  if (!config.keys.valid()) return base::error(std::string(kNoKey));
   MbedtlsAead aead(config.cipher);
   if (const auto sound = self_test(aead); !sound) {
     return base::error("refusing to start: " + sound.error() +
@@ -163,9 +166,11 @@ void Member::leave() {
   if (!in_turn_) wait();
 }
 
-void Member::use_keys(const Keyring& keys) {
+base::Result<void, std::string> Member::use_keys(const Keyring& keys) {
+  if (!keys.valid()) return base::error(std::string(kNoKey));
   opener_.use(keys);
   sealer_.use(keys.sealing());
+  return {};
 }
 
 LinkStatistics Member::statistics() const {

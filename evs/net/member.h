@@ -91,8 +91,9 @@ class Member {
   void leave();
 
   // From now on these keys open, and their key in use seals. The ring does not notice, as long as
-  // each member has the key that another one seals with.
-  void use_keys(const Keyring& keys);
+  // each member has the key that another one seals with. Refused, and nothing changed, if the key
+  // in use is not among them.
+  base::Result<void, std::string> use_keys(const Keyring& keys);
 
   KeyId key_in_use() const { return sealer_.key_id(); }
 

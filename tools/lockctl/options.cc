@@ -35,7 +35,7 @@ std::string checked_lockspace(const std::string& text) {
 
 constexpr const char* kKeysFooter =
     "A cluster gets a new key while it runs, in three steps. After each one every lockd is told to "
-    "read\nits file again (SIGHUP, systemctl reload lockd):\n"
+    "read\nits file again (SIGHUP):\n"
     "  1. lockctl keys FILE --add     on one node; copy the file to the others\n"
     "  2. lockctl keys FILE --use ID  on every node; then \"lockctl keys\" shows who uses it\n"
     "  3. lockctl keys FILE --remove OLD  on every node, when nobody uses it any more";

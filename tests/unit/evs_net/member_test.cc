@@ -404,7 +404,7 @@ TEST_CASE("three members change their key one by one, and the ring goes on as it
   const evs::net::KeyId new_id{0x0103};
   const auto each_uses = [&](const evs::net::Keyring& ring_of_keys) {
     for (auto& peer : peers) {
-      peer->member->use_keys(ring_of_keys);
+      REQUIRE(peer->member->use_keys(ring_of_keys).has_value());
       CHECK(talk());
     }
   };
@@ -429,6 +429,19 @@ TEST_CASE("three members change their key one by one, and the ring goes on as it
     CHECK(peer->member->refused(Refusal::wrong_key_id) == 0);
     CHECK(peer->member->refused(Refusal::forged) == 0);
   }
+}
+
+TEST_CASE("without the key in use a member is not created, and one that runs keeps its keys") {
+  Loop loop;
+  const auto addresses = free_addresses(1);
+  MemberConfig config = config_of(1, addresses);
+  Recorder peer(loop, config);
+  config.keys.in_use = evs::net::KeyId{9};
+  CHECK(contains(error_of(loop, config), "the key in use is not among the keys"));
+  CHECK_FALSE(peer.member->use_keys(config.keys).has_value());
+  CHECK(peer.member->key_in_use() == sealing::cluster_key().id);
+  CHECK(peer.multicast("still there"));
+  CHECK(loop.run_until([&] { return peer.delivered.size() == 1; }));
 }
 
 TEST_CASE("an address in use is named, with what to do about it") {
