@@ -195,8 +195,11 @@ int EvsInstance::dispatch(unsigned max) {
     EvsInstance& instance;
     Lock& held;
   } dispatching(*this, lock);
+  // What callbacks make come waits for the next time, or one might never return.
+  const std::size_t there = machine_.events();
+  const std::size_t wanted = max == 0 ? there : std::min<std::size_t>(there, max);
   int count = 0;
-  while (machine_.has_event() && (max == 0 || static_cast<unsigned>(count) < max)) {
+  while (machine_.has_event() && static_cast<std::size_t>(count) < wanted) {
     call(lock, machine_.take_event());
     ++count;
   }

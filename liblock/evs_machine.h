@@ -86,6 +86,7 @@ class EvsMachine {
 
   // EvsWritable has no place in the stream: it is there while it is true, and comes first.
   bool has_event() const { return writable() || !events_.empty(); }
+  std::size_t events() const { return events_.size() + (writable() ? 1 : 0); }
   EvsEvent take_event();
 
   // The first of the stream that nobody has taken, of which there must be one.

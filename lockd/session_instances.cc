@@ -41,13 +41,13 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::EvsJoin& join) {
                   "an instance can be in " + std::to_string(protocol::kEvsGroupsMax) +
                       " groups; leave some, or use several instances");
   }
-  send(now, id, protocol::EvsDone{join.query});
+  tell_instance(id, protocol::EvsDone{join.query});
 }
 
 void Sessions::on(Instant now, ConnectionId id, const protocol::EvsLeave& leave) {
   if (!is_instance(now, id)) return;
   instances_.leave(id, leave.groups);
-  send(now, id, protocol::EvsDone{leave.query});
+  tell_instance(id, protocol::EvsDone{leave.query});
 }
 
 void Sessions::on(Instant now, ConnectionId id, const protocol::EvsMulticast& message) {
@@ -58,14 +58,16 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::EvsMulticast& me
 }
 
 void Sessions::tell_instances(const InstanceNews& news) {
-  for (const ConnectionId id : news.to) {
-    Connection* connection = find(id);
-    if (connection == nullptr || !std::holds_alternative<Instance>(connection->stage)) continue;
-    if (connection->wire.send(news.response)) {
-      writable(id);
-    } else if (!MUTANT("groups_hole_for_slow_reader")) {
-      cut_off(id);
-    }
+  for (const ConnectionId id : news.to) tell_instance(id, news.response);
+}
+
+void Sessions::tell_instance(ConnectionId id, const protocol::Response& response) {
+  Connection* connection = find(id);
+  if (connection == nullptr || !std::holds_alternative<Instance>(connection->stage)) return;
+  if (connection->wire.send(response)) {
+    writable(id);
+  } else if (!MUTANT("groups_hole_for_slow_reader")) {
+    cut_off(id);
   }
 }
 
