@@ -21,8 +21,8 @@ void Member::acknowledge(Operational& state) {
 
 // An entry is its sender's own, of this very ring, and only grows. What it says is as true as what
 // a token says: it may let a safe packet be delivered, and nothing else comes of it.
-void Member::on_acknowledgement(base::NodeId from, const AcknowledgementMessage& acknowledgement,
-                                Operational& state) {
+void Member::on_acknowledgement(Instant now, base::NodeId from,
+                                const AcknowledgementMessage& acknowledgement, Operational& state) {
   if (acknowledgement.ring != ring_->id && !MUTANT("acknowledgement_of_another_ring")) return;
   const std::optional<std::size_t> index = ring_->index_of(from);
   if (!index) return;
@@ -36,6 +36,7 @@ void Member::on_acknowledgement(base::NodeId from, const AcknowledgementMessage&
   const std::uint64_t before = statistics_.safe_delivered_regular;
   deliver_regular(*ring_, ring_->stable());
   statistics_.safe_by_acknowledgement += statistics_.safe_delivered_regular - before;
+  await_token(now, state);
 }
 
 }  // namespace evs

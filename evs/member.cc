@@ -69,7 +69,7 @@ void Member::dispatch(Instant now, base::NodeId from, Message message) {
     if (gather) on_packet(now, std::move(*packet), *gather);
     if (recovery) on_packet(now, std::move(*packet), *recovery);
   } else if (auto* acknowledgement = std::get_if<AcknowledgementMessage>(&message)) {
-    if (operational) on_acknowledgement(from, *acknowledgement, *operational);
+    if (operational) on_acknowledgement(now, from, *acknowledgement, *operational);
   } else if (auto* join = std::get_if<JoinMessage>(&message)) {
     if (join->sender.node != from) {
       ++statistics_.datagrams_malformed;
@@ -155,8 +155,10 @@ base::Result<void, MulticastError> Member::multicast(Instant now, Service servic
   if (auto* state = std::get_if<Operational>(&state_)) {
     if (state->held) {
       release(now, *state);
-    } else if (state->idle && !state->wake_at) {
-      wake_holder(now, *state);
+    } else if (may_be_held(*state)) {
+      if (!state->wake_sent) wake_holder(now, *state);
+    } else {
+      await_token(now, *state);
     }
   }
   drain_loopback(now);

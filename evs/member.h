@@ -72,17 +72,20 @@ class Member {
   void on_join(Instant now, const JoinMessage& join, Operational& state);
   void visit(Instant now, Operational& state, TokenMessage token);
   void release(Instant now, Operational& state);
-  std::vector<Buffer> number_waiting(TokenMessage& token, std::uint32_t& allowance);
+  std::vector<Buffer> number_waiting(TokenMessage& token, std::uint32_t& allowance,
+                                     Operational& state);
   std::size_t tail_of(std::size_t batch) const;
   bool may_hold(const Operational& state) const;
   void watch_progress(Instant now, Operational& state, Sequence sequence);
   void send_presence(Instant now, Operational& state);
   bool bars(Instant now, const Processor& stranger);
   void wake_holder(Instant now, Operational& state);
+  void await_token(Instant now, Operational& state);
+  bool may_be_held(const Operational& state) const;
 
   // acknowledgement.cc
-  void on_acknowledgement(base::NodeId from, const AcknowledgementMessage& acknowledgement,
-                          Operational& state);
+  void on_acknowledgement(Instant now, base::NodeId from,
+                          const AcknowledgementMessage& acknowledgement, Operational& state);
   void acknowledge(Operational& state);
 
   // delivery.cc

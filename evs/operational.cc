@@ -41,6 +41,7 @@ void Member::on_token(Instant now, base::NodeId from, TokenMessage token, Operat
 void Member::visit(Instant now, Operational& state, TokenMessage token) {
   state.origin = token.origin;
   state.wake_at.reset();
+  state.wake_sent = false;
   state.requests_seen = !token.requests.empty();
   state.held = std::move(token);
   state.hold_until = now.boot + config_.token_hold_max;
@@ -48,6 +49,8 @@ void Member::visit(Instant now, Operational& state, TokenMessage token) {
     release(now, state);
     return;
   }
+  // An acknowledgement that did not reach me may have come with the token.
+  deliver_regular(*ring_, ring_->stable());
   trace(TraceEvent::token_held, ring_->id, state.pass.accepted_hop);
   state.pass.lost_at.reset();
   const Processor& predecessor = ring_->members[ring_->predecessor()];
@@ -56,11 +59,32 @@ void Member::visit(Instant now, Operational& state, TokenMessage token) {
   }
 }
 
-// Rule 16: nothing to do, nothing missing, and everybody has had the chance to see that.
+// Rule 16: nothing to do, nothing missing, and everybody has had the chance to see that: in a whole
+// rotation, or because all have acknowledged to all what I asked them to.
 bool Member::may_hold(const Operational& state) const {
+  const Sequence sequence = state.held->sequence;
+  const bool seen = (state.idle && state.idle_sequence == sequence) ||
+                    (sequence != 0 && state.asking == sequence);
   return state.held->origin == ring_->self_index && !state.woken && send_queue_.empty() &&
-         !state.requests_seen && state.idle && state.idle_sequence == state.held->sequence &&
-         ring_->stable() == state.held->sequence;
+         !state.requests_seen && seen && ring_->stable() == sequence;
+}
+
+// Everything that this member knows of is stable, so whoever numbered it may rest on the token.
+bool Member::may_be_held(const Operational& state) const {
+  return state.idle || ring_->stable() == ring_->store.highest();
+}
+
+// If I wait for the token, and it does not come soon, somebody holds it who takes me to have
+// nothing to wait for: an acknowledgement has not reached me, or my message came when the ring was
+// at rest.
+void Member::await_token(Instant now, Operational& state) {
+  if (state.held) return;
+  if (send_queue_.empty() && ring_->delivered == ring_->store.received()) {
+    state.wake_at.reset();
+    state.wake_sent = false;
+  } else if (!state.wake_at) {
+    state.wake_at = now.boot + config_.token_retransmit / 8;
+  }
 }
 
 // The second half of a visit: number what waits, write the own entry, ask for what is missing, pass
@@ -78,7 +102,7 @@ void Member::release(Instant now, Operational& state) {
   answer_requests(*ring_, token, left);
   token.rotation_packets -= std::min(token.rotation_packets, state.pass.packets_sent);
   token.rotation_packets += allowed - left;
-  const std::vector<Buffer> batch = number_waiting(token, left);
+  const std::vector<Buffer> batch = number_waiting(token, left, state);
   const std::size_t before_token = batch.size() - tail_of(batch.size());
   for (std::size_t i = 0; i < before_token; ++i) send_to_ring(*ring_, batch[i]);
   state.pass.packets_sent = allowed - left;
@@ -96,6 +120,7 @@ void Member::release(Instant now, Operational& state) {
   pass_token(now, *ring_, state.pass, std::move(token));
   for (std::size_t i = before_token; i < batch.size(); ++i) send_to_ring(*ring_, batch[i]);
   ring_->discard();
+  await_token(now, state);
 }
 
 // How much of a visit's packets leaves after the token [Babay and Amir 2016]. Nothing of little: on
@@ -105,7 +130,8 @@ std::size_t Member::tail_of(std::size_t batch) const {
   return std::min<std::size_t>(config_.accelerated_window, batch - std::min(batch, ahead));
 }
 
-std::vector<Buffer> Member::number_waiting(TokenMessage& token, std::uint32_t& allowance) {
+std::vector<Buffer> Member::number_waiting(TokenMessage& token, std::uint32_t& allowance,
+                                           Operational& state) {
   // An exchanged packet carries a second header; every packet leaves room for it.
   const std::size_t payload_max =
       config_.datagram_bytes_max - kPacketHeaderBytes - kExchangeHeaderBytes;
@@ -129,6 +155,7 @@ std::vector<Buffer> Member::number_waiting(TokenMessage& token, std::uint32_t& a
                                                 false,
                                                 std::move(packed.payload),
                                                 asks}));
+    if (asks) state.asking = token.sequence;
     for (std::uint32_t index = 0; index < packed.messages_ended; ++index) {
       ++statistics_.messages_sent;
       trace(TraceEvent::message_numbered, ring_->id, token.sequence, index);
@@ -137,7 +164,7 @@ std::vector<Buffer> Member::number_waiting(TokenMessage& token, std::uint32_t& a
   return batch;
 }
 
-void Member::on_packet(Instant, base::NodeId from, PacketMessage packet, Operational& state) {
+void Member::on_packet(Instant now, base::NodeId from, PacketMessage packet, Operational& state) {
   if (packet.ring != ring_->id || packet.sender >= ring_->size()) return;
   // While the token rests here nobody can have numbered a packet beyond it.
   if (state.held && packet.sequence > state.held->sequence) {
@@ -160,7 +187,9 @@ void Member::on_packet(Instant, base::NodeId from, PacketMessage packet, Operati
   // Something happens on this ring: it is not idle, and the token will come by itself.
   state.idle = false;
   state.wake_at.reset();
+  state.wake_sent = false;
   deliver_regular(*ring_, ring_->stable());
+  await_token(now, state);
 }
 
 void Member::on_wake(Instant now, const WakeMessage& wake, Operational& state) {
@@ -170,8 +199,10 @@ void Member::on_wake(Instant now, const WakeMessage& wake, Operational& state) {
 }
 
 void Member::wake_holder(Instant now, Operational& state) {
+  state.wake_at.reset();
   const Processor& holder = ring_->members[state.origin];
   if (holder == self_) return;
+  state.wake_sent = true;
   send_to(holder, encode(WakeMessage{ring_->id}));
   state.wake_at = now.boot + config_.token_retransmit;
 }

@@ -38,12 +38,14 @@ struct Operational {
   std::optional<TokenMessage> held;
   Deadline hold_until;
   bool woken = false;          // Somebody has work; do not hold.
-  Deadline wake_at;            // Ask the holder again.
+  Deadline wake_at;            // Ask the holder, for the first time or again.
+  bool wake_sent = false;      // It was asked, and nothing has happened since.
   std::uint8_t origin = 0;     // Of the last token seen: who may be holding it.
   Sequence idle_sequence = 0;  // At the last visit everything up to here was stable.
   bool idle = false;
   bool requests_seen = false;  // The accepted token carried requests.
   Sequence asked = 0;          // Up to here an acknowledgement outside the token is wanted.
+  Sequence asking = 0;         // Up to here this member itself has asked for them.
   Deadline presence_at;
 
   // Each member's acknowledgement as last seen, and since when it has not moved while there was

@@ -69,6 +69,56 @@ TEST_CASE("on a quiet ring all deliver a safe message one round trip after it wa
   }
 }
 
+// The token is back at the sender, and rests there, when the next message comes.
+TEST_CASE("one message after the other, each is delivered by all after one round trip") {
+  TestRing ring(5);
+  form(ring);
+  (void)safe_latency(ring, 2);
+  base::Random random(3);
+  for (int i = 0; i < 30; ++i) {
+    const std::string text = "message " + std::to_string(i);
+    const Duration sent_at = ring.now().boot;
+    REQUIRE(ring.multicast(2, Service::safe, text));
+    REQUIRE(ring.run_until([&] { return delivered_by_all(ring, text); }));
+    CHECK(ring.now().boot - sent_at <= 2 * TestRing::kLatency);
+    ring.run_for(4 * TestRing::kLatency + std::chrono::microseconds(random.below(3000)));
+  }
+}
+
+TEST_CASE("a token that rests after acknowledgements is given to whoever has something to send") {
+  TestRing ring(5);
+  form(ring);
+  for (Number sender : {1U, 4U, 2U, 5U, 3U, 3U, 1U}) {
+    const std::string text =
+        "of " + std::to_string(sender) + std::string(ring.events(1).size(), '.');
+    const Duration sent_at = ring.now().boot;
+    REQUIRE(ring.multicast(sender, Service::safe, text));
+    REQUIRE(ring.run_until([&] { return delivered_by_all(ring, text); }));
+    // Ask for it, the token's way, and the round trip.
+    CHECK(ring.now().boot - sent_at <= (1 + 5 + 2) * TestRing::kLatency);
+    ring.run_for(7 * TestRing::kLatency);
+  }
+}
+
+TEST_CASE("whom an acknowledgement did not reach wakes the holder of the token") {
+  TestRing ring(4);
+  form(ring);
+  const RingId standing = ring.node(1).regular().id;
+  for (Number deaf : {1U, 2U, 3U, 4U}) {  // The first is the sender: the token comes back to it.
+    CAPTURE(deaf);
+    ring.fate = [&](Number, Number to, const Message& message) {
+      const bool said = std::holds_alternative<AcknowledgementMessage>(message);
+      return said && to == deaf ? Fate::drop : Fate::deliver;
+    };
+    const std::string text = "not acknowledged to " + std::to_string(deaf);
+    REQUIRE(ring.multicast(1, Service::safe, text));
+    CHECK(ring.run_until([&] { return ring.delivered(deaf, text); },
+                         ring.config.token_retransmit / 8 + 20 * TestRing::kLatency));
+    ring.run_for(milliseconds(350));
+  }
+  CHECK(ring.node(1).regular().id == standing);
+}
+
 TEST_CASE("without acknowledgements outside the token it takes a rotation and more") {
   TestRing ring(5);
   ring.config.acknowledge_packets_max = 0;
@@ -127,6 +177,16 @@ TEST_CASE("on a busy ring nobody asks") {
     const Statistics& statistics = ring.node(1).statistics();
     return statistics.messages_delivered >= 270;
   }));
+  CHECK_FALSE(asked);
+  REQUIRE(ring.run_until([&] { return ring.deliveries(1).size() == 300; }));
+  ring.run_for(milliseconds(300));
+
+  // One visit that carries more than a quiet ring does.
+  asked = false;
+  const std::size_t packets = ring.config.acknowledge_packets_max + 1;
+  const std::string longer(packets * ring.config.datagram_bytes_max, 'y');
+  REQUIRE(ring.multicast(1, Service::safe, longer));
+  REQUIRE(ring.run_until([&] { return delivered_by_all(ring, longer); }));
   CHECK_FALSE(asked);
 }
 
@@ -217,6 +277,30 @@ TEST_CASE("an acknowledgement counts for its own ring, from a member, and if it 
 
   ring.inject(3, 1, encode(AcknowledgementMessage{standing, *number}));
   CHECK(ring.delivered(1, "waits"));
+}
+
+TEST_CASE("a request for what all have acknowledged since is struck off the token") {
+  TestRing ring(3);
+  form(ring);
+  REQUIRE(ring.multicast(1, Service::safe, "stable"));
+  std::optional<TokenMessage> last;
+  std::optional<TokenMessage> passed;
+  ring.fate = [&](Number from, Number, const Message& message) {
+    const auto* token = std::get_if<TokenMessage>(&message);
+    if (token != nullptr && from == 1) last = *token;
+    if (token != nullptr && from == 2) passed = *token;
+    return Fate::deliver;
+  };
+  REQUIRE(ring.run_until([&] { return last && delivered_by_all(ring, "stable"); }));
+  ring.run_for(milliseconds(5));
+  TokenMessage next = *last;
+  next.hop += 3;
+  REQUIRE(next.sequence == 1);
+  next.requests = {1};
+  ring.inject(1, 2, encode(next));
+  REQUIRE(passed->hop == next.hop + 1);
+  CHECK(passed->requests.empty());
+  CHECK(ring.node(2).statistics().packets_retransmitted == 0);
 }
 
 TEST_CASE("random losses, and a ring that is quiet now and then, leave one order") {
