@@ -201,7 +201,7 @@ def a_grace_to_clean_up():
 
 
 def without_a_quorum():
-    with Cluster(3) as cluster:
+    with Cluster(3) as cluster, h.holder(cluster, 1, "known"):
         cluster.tool("kill", cluster.folder, "2")
         cluster.tool("kill", cluster.folder, "3")
         wait_until(lambda: not cluster.status(1)["primary"], "node 1 sees that it is alone")
@@ -209,7 +209,8 @@ def without_a_quorum():
         ended = run(cluster, 1, "--wait", "500ms", "a", "--", "true")
         check(ended.returncode == 69, f"69 after --wait: {ended}")
         ended = cluster.lockctl(1, "ls")
-        check(ended.returncode == 0 and "no quorum" in ended.stdout, "a list is given all the same, as an old one")
+        check(ended.returncode == 0 and "no quorum" in ended.stdout and "known" in ended.stdout,
+              f"a list is given all the same, as an old one: {ended}")
         with running(cluster, 1, "--wait", "100s", "a", "--", "echo", "done") as process:
             cluster.tool("start", cluster.folder, "2")
             check(line(process) == "done", "--wait waits until there is a quorum again")

@@ -12,6 +12,7 @@ NAMED_COUNTERS = [
     "fault.crash_at.enter_gather", "fault.crash_at.enter_commit", "fault.crash_at.enter_recovery",
     "fault.crash_at.recovered", "fault.crash_at.install_transitional", "fault.crash_at.token_lost",
     "fault.partition", "fault.pause", "fault.client_pause", "fault.blackout",
+    "fault.client_connection", "fault.client_death", "fault.disk_loss",
     "ring.delivered_transitional", "ring.delivered_beyond_gap", "ring.recoveries_failed",
     "ring.recoveries_with_obligation", "ring.obligations_outside_transitional",
     "ring.failures_forced", "ring.strangers_barred", "ring.acknowledgements_sent", "ring.safe_by_acknowledgement",
