@@ -170,6 +170,11 @@ base::Result<void, std::string> Member::use_keys(const Keyring& keys) {
   if (!keys.valid()) return base::error(std::string(kNoKey));
   opener_.use(keys);
   sealer_.use(keys.sealing());
+  now_ = read_clocks();
+  opener_.challenge_all(now_);
+  send_handshakes();
+  queue_.flush();
+  if (!in_turn_) wait();
   return {};
 }
 
@@ -212,9 +217,7 @@ void Member::receive(UdpSocket& socket, std::uint64_t& count) {
     count += datagrams.size();
     for (const base::Bytes datagram : datagrams) {
       const auto opened = opener_.open(now_, datagram);
-      for (const HandshakeRecord& record : opener_.to_send()) {
-        send(record.type, mask_of(record.to), record.text);
-      }
+      send_handshakes();
       if (!opened || !*opened) continue;
       node_.handle_datagram(now_, (*opened)->sender(), (*opened)->plaintext);
       settle();
@@ -247,6 +250,12 @@ void Member::transmit() {
     if (transmit->to != 0) send(RecordType::ring, transmit->to, transmit->datagram);
   }
   queue_.flush();
+}
+
+void Member::send_handshakes() {
+  for (const HandshakeRecord& record : opener_.to_send()) {
+    send(record.type, mask_of(record.to), record.text);
+  }
 }
 
 void Member::send(RecordType type, NodeMask to, base::Bytes text) {

@@ -92,7 +92,7 @@ class Member {
 
   // From now on these keys open, and their key in use seals. The ring does not notice, as long as
   // each member has the key that another one seals with. Refused, and nothing changed, if the key
-  // in use is not among them.
+  // in use is not among them. Each other member is told by a challenge, which may get lost.
   base::Result<void, std::string> use_keys(const Keyring& keys);
 
   KeyId key_in_use() const { return sealer_.key_id(); }
@@ -126,6 +126,7 @@ class Member {
   void receive(UdpSocket& socket, std::uint64_t& count);
   void settle();
   void transmit();
+  void send_handshakes();
   void send(RecordType type, NodeMask to, base::Bytes text);
   NodeMask mask_of(base::NodeId node) const;
   void wait();

@@ -26,7 +26,7 @@ std::optional<KeyId> Opener::key_of(base::NodeId node) const {
 }
 
 base::Result<std::optional<Opened>, Refusal> Opener::open(base::Instant now, base::Bytes datagram) {
-  to_send_count_ = 0;
+  to_send_.clear();
   held_.reset();
   const auto result = try_open(now, datagram);
   if (result) {
@@ -114,6 +114,11 @@ bool Opener::is_answer_to_us(const std::optional<Handshake>& handshake) const {
          (handshake->challenger == salt_ || MUTANT("seal_any_answer_proves"));
 }
 
+void Opener::challenge_all(base::Instant now) {
+  to_send_.clear();
+  for (auto& [node, peer] : peers_) challenge(node, peer, now);
+}
+
 void Opener::answer(base::NodeId to, const Handshake& challenge) {
   send(to, RecordType::answer, {to, challenge.challenger, challenge.number});
 }
@@ -125,8 +130,7 @@ void Opener::challenge(base::NodeId to, Peer& peer, base::Instant now) {
 }
 
 void Opener::send(base::NodeId to, RecordType type, const Handshake& handshake) {
-  CHECK(to_send_count_ < to_send_.size());
-  to_send_[to_send_count_++] = {to, type, encode(handshake)};
+  to_send_.push_back({to, type, encode(handshake)});
 }
 
 }  // namespace evs::net

@@ -15,6 +15,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/ids.h"
@@ -58,10 +59,13 @@ class Opener {
   // none; or it is refused.
   base::Result<std::optional<Opened>, Refusal> open(base::Instant now, base::Bytes datagram);
 
-  // What is to be sent because of the last open(), whatever it answered; at most two.
-  std::span<const HandshakeRecord> to_send() const {
-    return std::span(to_send_).first(to_send_count_);
-  }
+  // Challenges all nodes, proved or not. Each then hears which key we seal with, and its answer
+  // says the same of it, even if the ring has nothing to send from one to the other for long.
+  void challenge_all(base::Instant now);
+
+  // What is to be sent because of the last open(), whatever it answered, which is two at most; or
+  // because of challenge_all().
+  std::span<const HandshakeRecord> to_send() const { return to_send_; }
 
   // Which key the last datagram of this node's proved life was sealed with; none without such a
   // life.
@@ -88,8 +92,7 @@ class Opener {
   std::map<base::NodeId, Peer> peers_;
   base::Buffer plaintext_;
   std::optional<Peer::Held> held_;  // The ring message just brought, if it had waited.
-  std::array<HandshakeRecord, 2> to_send_{};
-  std::size_t to_send_count_ = 0;
+  std::vector<HandshakeRecord> to_send_;
   std::uint64_t opened_ = 0;
   std::array<std::uint64_t, kRefusals> refused_{};
 };

@@ -112,7 +112,7 @@ def key_files():
         os.chmod(key, 0o600)
         with open(key, "ab") as file:
             file.write(b"x")
-        node.refused_by_check(key, "exactly 32 bytes")
+        node.refused_by_check(key, "neither 32 bytes long")
         os.remove(key)
         node.refused_by_check(key, "is missing", "lockctl keygen")
 

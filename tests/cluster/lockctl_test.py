@@ -201,7 +201,8 @@ def a_grace_to_clean_up():
 
 
 def without_a_quorum():
-    with Cluster(3) as cluster, h.holder(cluster, 1, "known"):
+    with Cluster(3) as cluster, running(cluster, 1, "known", "--", "sh", "-c", "echo held; cat") as holder:
+        check(line(holder) == "held", "a lock is held before the quorum is lost")
         cluster.tool("kill", cluster.folder, "2")
         cluster.tool("kill", cluster.folder, "3")
         wait_until(lambda: not cluster.status(1)["primary"], "node 1 sees that it is alone")

@@ -150,6 +150,9 @@ base::Result<std::optional<Opened>, Refusal> CheckedOpener::open(base::Instant n
     on_replayed(fingerprint_of(datagram.first(evs::net::kHeaderBytes),
                                datagram.subspan(evs::net::kHeaderBytes)),
                 *header);
+  } else if (opened.error() == Refusal::stray) {
+    // Authentic, but for somebody else: looked at once, and a replay from then on.
+    accepted_.insert(identity_of(*header));
   }
   return opened;
 }

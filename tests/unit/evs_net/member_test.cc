@@ -431,6 +431,28 @@ TEST_CASE("three members change their key one by one, and the ring goes on as it
   }
 }
 
+TEST_CASE("a change of the key is heard by all at once, although nobody has a message to send") {
+  Loop loop;
+  const auto addresses = free_addresses(3);
+  std::vector<std::unique_ptr<Recorder>> peers;
+  evs::net::Keyring keys = sealing::cluster_key();
+  const evs::net::KeyId new_id{0x0103};
+  keys.keys.push_back(keys.keys[0]);
+  keys.keys[1].id = new_id;
+  for (std::uint32_t id = 1; id <= 3; ++id) {
+    auto config = config_of(id, addresses);
+    config.keys = keys;
+    peers.push_back(std::make_unique<Recorder>(loop, config));
+  }
+  REQUIRE(loop.run_until(
+      [&] { return std::ranges::all_of(peers, [](auto& peer) { return peer->in_ring_of(3); }); }));
+  keys.in_use = new_id;
+  REQUIRE(peers[1]->member->use_keys(keys).has_value());
+  // Node 2 passes the token to node 3, and has nothing to tell node 1.
+  CHECK(loop.run_until([&] { return peers[0]->member->key_of(NodeId{2}) == new_id; }));
+  CHECK(peers[0]->member->key_of(NodeId{3}) != new_id);
+}
+
 TEST_CASE("without the key in use a member is not created, and one that runs keeps its keys") {
   Loop loop;
   const auto addresses = free_addresses(1);
