@@ -89,6 +89,7 @@ class ConfigReader {
     const toml::array* nodes = top.tables("node");
     const toml::table* log = top.table("log");
     const toml::table* timing = top.table("timing");
+    const toml::table* network = top.table("network");
     const toml::table* limits = top.table("limits");
     pending_.push_back(top);
 
@@ -96,6 +97,7 @@ class ConfigReader {
     read_nodes(nodes, top);
     read_log(reader(log, "log"));
     read_timing(reader(timing, "timing"));
+    read_network(reader(network, "network"));
     read_limits(reader(limits, "limits"));
     finish_tables();
     if (!complaints_.any()) final_checks(top);
@@ -281,6 +283,12 @@ class ConfigReader {
     pending_.push_back(std::move(table));
   }
 
+  void read_network(TableReader table) {
+    config_.datagram_bytes = table.number("datagram_bytes", 512, 60'000, 1400);
+    config_.offload = table.flag("offload", true);
+    pending_.push_back(std::move(table));
+  }
+
   void read_limits(TableReader table) {
     config_.connections_max = table.number("connections", 1, 65'536, 4096);
     config_.unwritten_bytes_max =
@@ -356,6 +364,7 @@ evs::Config Config::ring() const {
   evs::Config ring;
   ring.self = self;
   for (const NodeConfig& node : nodes) ring.nodes.push_back(node.id);
+  ring.datagram_bytes_max = datagram_bytes;
   ring.token_timeout = token_timeout;
   ring.token_retransmit = token_retransmit;
   ring.token_hold_max = token_hold;

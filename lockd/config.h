@@ -66,6 +66,10 @@ struct Config {
   std::string socket;
   unsigned socket_mode = 0660;
 
+  // Of a datagram before it is sealed; and whether the kernel is to take several at once.
+  std::size_t datagram_bytes = 0;
+  bool offload = true;
+
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::text;
 

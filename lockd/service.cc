@@ -118,6 +118,7 @@ base::Result<void, std::string> Service::open(const Config& config, evs::net::Ke
   keys.set_cluster(cluster_);
   ring.keys = std::move(keys);
   ring.cipher = config.cipher;
+  ring.offload = config.offload;
   if (config.multicast) ring.multicast = to_string(*config.multicast);
   for (const NodeConfig& node : config.nodes) {
     evs::net::NodeAddresses addresses{node.id, {}};

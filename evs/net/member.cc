@@ -104,6 +104,10 @@ base::Result<std::unique_ptr<Member>, std::string> Member::create(uv_loop_t& loo
       return base::error("node " + base::to_string(config.ring.self) + ": " + joined.error());
     }
   }
+  if (config.offload) {
+    parts.socket->use_offload();
+    if (parts.group_socket) parts.group_socket->use_offload();
+  }
   std::unique_ptr<Member> member(
       new Member(loop, config, std::move(parts), draw_salt(), listener, trace));
   return member;
@@ -220,9 +224,11 @@ void Member::receive(UdpSocket& socket, std::uint64_t& count) {
       send_handshakes();
       if (!opened || !*opened) continue;
       node_.handle_datagram(now_, (*opened)->sender(), (*opened)->plaintext);
-      settle();
+      unsettled_ = true;
+      transmit();  // A token does not wait for what came behind it.
     }
-    if (datagrams.size() < UdpSocket::kBatch) return;
+    if (unsettled_) settle();
+    if (!socket.more()) return;
   }
 }
 

@@ -41,6 +41,10 @@ struct MemberConfig {
   Keyring keys;                      // With their cluster.
   Cipher cipher = Cipher::chacha20_poly1305;
 
+  // The kernel may send and receive several datagrams at once, where it can. They may then get lost
+  // together.
+  bool offload = true;
+
   // A multicast group with a port, to which what is for several nodes is sent once. All nodes have
   // the same. Empty: each gets a copy of its own.
   std::string multicast;

@@ -14,26 +14,32 @@ base::Buffer& SendQueue::push(NodeMask to) {
   return waiting.datagram;
 }
 
+// Node by node, so that what goes to one stands together and can be sent as bundles.
 void SendQueue::flush() {
-  while (!empty()) {
-    std::array<UdpSocket::Outgoing, UdpSocket::kBatch> batch;
-    std::size_t size = 0;
-    for (std::size_t i = 0; i < count_ && size < batch.size(); ++i) {
-      for (NodeMask left = at(i).to; left != 0 && size < batch.size(); left &= left - 1) {
-        const auto node = static_cast<std::size_t>(std::countr_zero(left));
-        batch[size++] = {at(i).to_group ? &*group_ : &nodes_.at(node), at(i).datagram};
+  for (std::size_t node = 0; node < nodes_.size() && !empty(); ++node) {
+    const NodeMask bit = NodeMask{1} << node;
+    std::size_t begin = 0;
+    while (begin < count_) {
+      std::array<UdpSocket::Outgoing, UdpSocket::kBatch> batch;
+      std::array<std::size_t, UdpSocket::kBatch> from;
+      std::size_t size = 0;
+      for (; begin < count_ && size < batch.size(); ++begin) {
+        if ((at(begin).to & bit) == 0) continue;
+        from[size] = begin;
+        batch[size++] = {at(begin).to_group ? &*group_ : &nodes_[node], at(begin).datagram};
       }
+      const std::size_t settled = socket_.send(std::span(batch).first(size));
+      for (std::size_t i = 0; i < settled; ++i) at(from[i]).to &= ~bit;
+      if (settled < size) return pop_settled();
     }
-    std::size_t settled = socket_.send(std::span(batch).first(size));
-    const bool blocked = settled < size;
-    for (; settled > 0; --settled) {
-      Waiting& front = at(0);
-      front.to &= front.to - 1;
-      if (front.to != 0) continue;
-      first_ = (first_ + 1) % kDatagramsMax;
-      --count_;
-    }
-    if (blocked) return;
+  }
+  pop_settled();
+}
+
+void SendQueue::pop_settled() {
+  while (count_ > 0 && at(0).to == 0) {
+    first_ = (first_ + 1) % kDatagramsMax;
+    --count_;
   }
 }
 

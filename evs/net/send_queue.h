@@ -39,11 +39,12 @@ class SendQueue {
 
  private:
   struct Waiting {
-    NodeMask to = 0;  // Those for whom it is not settled yet; never none. To the group: any one.
+    NodeMask to = 0;  // Those for whom it is not settled yet. To the group: the first bit.
     bool to_group = false;
     base::Buffer datagram;
   };
 
+  void pop_settled();
   Waiting& at(std::size_t i) { return ring_[(first_ + i) % kDatagramsMax]; }
 
   UdpSocket& socket_;

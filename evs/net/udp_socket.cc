@@ -3,6 +3,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <vector>
 
 #include "evs/net/record.h"
 
@@ -21,7 +23,39 @@ namespace {
 // kernel grants is less for unprivileged users, and is enough for smaller rings.
 constexpr int kKernelBufferBytes = 4 * 1024 * 1024;
 
-constexpr std::size_t kSlotBytes = kDatagramBytesMax + 1;
+// Room for the longest datagram or bundle, and for seeing that one is longer.
+constexpr std::size_t kSlotBytes = 65536;
+static_assert(kDatagramBytesMax < kSlotBytes);
+
+// The kernel's longest bundle: an IPv4 datagram, with its headers.
+constexpr std::size_t kBundleBytesMax = 65535 - 20 - 8;
+
+// What goes along with a datagram: the size of a bundle's segments.
+struct Control {
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> bytes{};
+};
+
+// How long the datagrams of a received bundle are; the last one may be shorter.
+std::size_t segment_of(msghdr& header, std::size_t size) {
+  for (cmsghdr* at = CMSG_FIRSTHDR(&header); at != nullptr; at = CMSG_NXTHDR(&header, at)) {
+    if (at->cmsg_level != SOL_UDP || at->cmsg_type != UDP_GRO) continue;
+    int segment = 0;
+    std::memcpy(&segment, CMSG_DATA(at), sizeof segment);
+    if (segment > 0) return static_cast<std::size_t>(segment);
+  }
+  return std::max<std::size_t>(size, 1);
+}
+
+void set_segment(msghdr& header, Control& control, std::size_t segment) {
+  header.msg_control = control.bytes.data();
+  header.msg_controllen = CMSG_SPACE(sizeof(std::uint16_t));
+  cmsghdr* const at = CMSG_FIRSTHDR(&header);
+  at->cmsg_level = SOL_UDP;
+  at->cmsg_type = UDP_SEGMENT;
+  at->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
+  const auto size = static_cast<std::uint16_t>(segment);
+  std::memcpy(CMSG_DATA(at), &size, sizeof size);
+}
 
 std::string advice(int code, const Address& local) {
   const std::string at = local.to_string();
@@ -90,7 +124,8 @@ struct UdpSocket::Batch {
       std::make_unique_for_overwrite<std::byte[]>(kBatch * kSlotBytes);
   std::array<iovec, kBatch> places{};
   std::array<mmsghdr, kBatch> headers{};
-  std::array<base::Bytes, kBatch> received;
+  std::array<Control, kBatch> controls{};
+  std::vector<base::Bytes> received;
 };
 
 base::Result<std::unique_ptr<UdpSocket>, std::string> UdpSocket::open(const Address& local) {
@@ -162,52 +197,98 @@ UdpSocket::~UdpSocket() {
   close(fd_);
 }
 
+void UdpSocket::use_offload() {
+  const int on = 1;
+  // A kernel that does not know bundles gives and takes datagrams.
+  setsockopt(fd_, SOL_UDP, UDP_GRO, &on, sizeof on);
+  bundles_ = true;
+}
+
 std::span<const base::Bytes> UdpSocket::receive() {
   for (std::size_t i = 0; i < kBatch; ++i) {
     batch_->places[i] = {batch_->bytes.get() + i * kSlotBytes, kSlotBytes};
-    batch_->headers[i] = {};
-    batch_->headers[i].msg_hdr.msg_iov = &batch_->places[i];
-    batch_->headers[i].msg_hdr.msg_iovlen = 1;
+    msghdr& header = batch_->headers[i].msg_hdr;
+    header = {};
+    header.msg_iov = &batch_->places[i];
+    header.msg_iovlen = 1;
+    header.msg_control = batch_->controls[i].bytes.data();
+    header.msg_controllen = batch_->controls[i].bytes.size();
   }
   int count = -1;
   do {
     count = recvmmsg(fd_, batch_->headers.data(), kBatch, 0, nullptr);
   } while (count < 0 && errno == EINTR);
-  if (count < 0) {
-    if (errno != EAGAIN) ++receive_errors_;
-    return {};
+  batch_->received.clear();
+  more_ = count == static_cast<int>(kBatch);
+  if (count < 0 && errno != EAGAIN) ++receive_errors_;
+  for (int i = 0; i < count; ++i) {
+    const auto index = static_cast<std::size_t>(i);
+    const std::size_t size = batch_->headers[index].msg_len;
+    const std::size_t segment = segment_of(batch_->headers[index].msg_hdr, size);
+    const base::Bytes bundle(batch_->bytes.get() + index * kSlotBytes, size);
+    std::size_t at = 0;
+    do {
+      batch_->received.push_back(bundle.subspan(at, std::min(segment, size - at)));
+      at += segment;
+    } while (at < size);
   }
-  const auto received = static_cast<std::size_t>(count);
-  for (std::size_t i = 0; i < received; ++i) {
-    batch_->received[i] =
-        base::Bytes(batch_->bytes.get() + i * kSlotBytes, batch_->headers[i].msg_len);
+  return batch_->received;
+}
+
+// How many of these datagrams go as one bundle: of one size to one receiver, and perhaps one that
+// is shorter behind them.
+std::size_t UdpSocket::bundle_of(std::span<const Outgoing> datagrams) const {
+  if (!bundles_) return 1;
+  const std::size_t segment = datagrams[0].datagram.size();
+  std::size_t count = 1;
+  std::size_t bytes = segment;
+  while (count < std::min(datagrams.size(), kBundleMax)) {
+    const Outgoing& next = datagrams[count];
+    const std::size_t size = next.datagram.size();
+    bytes += size;
+    if (next.to != datagrams[0].to || size > segment || bytes > kBundleBytesMax) break;
+    ++count;
+    if (size < segment) break;
   }
-  return std::span(batch_->received).first(received);
+  return count;
 }
 
 std::size_t UdpSocket::send(std::span<const Outgoing> datagrams) {
   const std::size_t count = std::min(datagrams.size(), kBatch);
   std::array<iovec, kBatch> places;
   std::array<mmsghdr, kBatch> headers;
+  std::array<Control, kBatch> controls;
   for (std::size_t i = 0; i < count; ++i) {
-    const Outgoing& outgoing = datagrams[i];
+    const base::Bytes datagram = datagrams[i].datagram;
     // The kernel's interface has no const; it does not write to what it sends.
-    places[i] = {const_cast<std::byte*>(outgoing.datagram.data()), outgoing.datagram.size()};
-    headers[i] = {};
-    headers[i].msg_hdr.msg_name = const_cast<sockaddr*>(outgoing.to->get());
-    headers[i].msg_hdr.msg_namelen = outgoing.to->size();
-    headers[i].msg_hdr.msg_iov = &places[i];
-    headers[i].msg_hdr.msg_iovlen = 1;
+    places[i] = {const_cast<std::byte*>(datagram.data()), datagram.size()};
   }
   std::size_t settled = 0;
   while (settled < count) {
-    const int sent = sendmmsg(fd_, headers.data() + settled, static_cast<unsigned>(count - settled),
-                              MSG_NOSIGNAL);
+    std::size_t messages = 0;
+    for (std::size_t at = settled; at < count; ++messages) {
+      const std::size_t bundle = bundle_of(datagrams.subspan(at, count - at));
+      headers[messages] = {};
+      msghdr& header = headers[messages].msg_hdr;
+      header.msg_name = const_cast<sockaddr*>(datagrams[at].to->get());
+      header.msg_namelen = datagrams[at].to->size();
+      header.msg_iov = &places[at];
+      header.msg_iovlen = bundle;
+      if (bundle > 1) set_segment(header, controls[messages], datagrams[at].datagram.size());
+      at += bundle;
+    }
+    const int sent = sendmmsg(fd_, headers.data(), static_cast<unsigned>(messages), MSG_NOSIGNAL);
     if (sent > 0) {
-      settled += static_cast<std::size_t>(sent);
+      for (int i = 0; i < sent; ++i)
+        settled += headers[static_cast<std::size_t>(i)].msg_hdr.msg_iovlen;
     } else if (errno == EAGAIN) {
       break;
-    } else if (errno != EINTR) {
+    } else if (errno == EINTR) {
+      continue;
+    } else if (headers[0].msg_hdr.msg_iovlen > 1) {
+      // An old kernel, or a path that is too narrow for these datagrams in one piece.
+      bundles_ = false;
+    } else {
       // This one can not be sent, say for want of a route. The ring knows how to live with loss.
       last_send_error_ = errno;
       ++send_errors_;

@@ -1,5 +1,7 @@
-// A bound UDP socket that receives and sends many datagrams with one system call. It never blocks
-// and trusts no source address: who sent a datagram is what its seal says.
+// A bound UDP socket that receives and sends many datagrams with one system call, and lets the
+// kernel take several of one size to one receiver as one bundle, where it can (segmentation and
+// receive offload). It never blocks and trusts no source address: who sent a datagram is what its
+// seal says.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +19,11 @@ namespace evs::net {
 
 class UdpSocket {
  public:
-  // Datagrams that one call receives or sends.
+  // Datagrams that one call sends, and bundles of them that one call receives.
   static constexpr std::size_t kBatch = 32;
+
+  // Datagrams of a bundle; the kernel takes no more.
+  static constexpr std::size_t kBundleMax = 64;
 
   struct Outgoing {
     const Address* to = nullptr;
@@ -44,8 +49,15 @@ class UdpSocket {
 
   int descriptor() const { return fd_; }
 
-  // What has arrived, up to kBatch datagrams, borrowed until the next call. Empty if there is none.
+  // From now on bundles are sent and received, as far as the kernel knows them.
+  void use_offload();
+
+  // What has arrived, up to kBatch datagrams or bundles of them, borrowed until the next call.
+  // Empty if there is none.
   std::span<const base::Bytes> receive();
+
+  // There may be more than the last receive() took.
+  bool more() const { return more_; }
 
   // Sends up to kBatch datagrams in their order, and answers for how many that is settled: sent, or
   // refused for good and counted. Fewer if the socket is full.
@@ -62,7 +74,11 @@ class UdpSocket {
 
   explicit UdpSocket(int fd);
 
+  std::size_t bundle_of(std::span<const Outgoing> datagrams) const;
+
   int fd_;
+  bool bundles_ = false;  // Are sent.
+  bool more_ = false;
   std::unique_ptr<Batch> batch_;
   std::uint64_t receive_errors_ = 0;
   std::uint64_t send_errors_ = 0;

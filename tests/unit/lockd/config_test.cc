@@ -224,6 +224,16 @@ TEST_CASE("the cipher is ChaCha20-Poly1305 unless AES-256-GCM is chosen, and no 
             "[cluster] cipher is \"none\"; it has to be one of"));
 }
 
+TEST_CASE("the size of datagrams, and offload, are the node's to choose") {
+  const auto config = parse_config(
+      kHead + kCluster + "[network]\ndatagram_bytes = 8900\noffload = false\n" + kNodes, "f");
+  REQUIRE_MESSAGE(config, config.error());
+  CHECK(config->ring().datagram_bytes_max == 8900);
+  CHECK_FALSE(config->offload);
+  CHECK(has(error_of(kHead + kCluster + "[network]\ndatagram_bytes = 100\n" + kNodes),
+            "[network] datagram_bytes"));
+}
+
 TEST_CASE("a multicast group is one, with a port, or none") {
   const auto group_of = [](const std::string& line) {
     const auto config = parse_config(kHead + kCluster + line + kNodes, "/etc/lockd/lockd.toml");
