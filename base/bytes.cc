@@ -18,8 +18,9 @@ std::string text_of(Bytes bytes) {
   return text;
 }
 
-void ByteWriter::little_endian(std::uint64_t v, int width) {
-  for (int i = 0; i < width; ++i) out_.push_back(static_cast<std::byte>((v >> (8 * i)) & 0xff));
+std::span<const GroupKey> group_keys(Bytes bytes) {
+  static_assert(sizeof(GroupKey) == 32 && alignof(GroupKey) == 1);
+  return {reinterpret_cast<const GroupKey*>(bytes.data()), bytes.size() / sizeof(GroupKey)};
 }
 
 void ByteWriter::bytes16(Bytes v) {
@@ -66,15 +67,6 @@ RingId ByteReader::ring() {
   id.representative = node();
   id.nonce = u64();
   return id;
-}
-
-std::uint64_t ByteReader::little_endian(std::size_t width) {
-  Bytes taken = bytes(width);
-  std::uint64_t v = 0;
-  for (std::size_t i = 0; i < taken.size(); ++i) {
-    v |= static_cast<std::uint64_t>(std::to_integer<unsigned>(taken[i])) << (8 * i);
-  }
-  return v;
 }
 
 std::uint32_t ByteReader::bounded(std::uint32_t count, std::uint32_t most) {

@@ -1,7 +1,5 @@
 #include "evs/group_message.h"
 
-#include <algorithm>
-
 #include "base/check.h"
 
 namespace evs {
@@ -21,13 +19,8 @@ std::optional<GroupMessage> decode_group_message(base::Bytes bytes) {
   base::ByteReader reader(bytes);
   GroupMessage message;
   const std::uint32_t count = reader.count16(kGroupsMax);
-  // Nothing is reserved that is not there.
-  if (count == 0 || reader.left() < count * sizeof(GroupKey)) return std::nullopt;
-  message.groups.resize(count);
-  for (GroupKey& group : message.groups) {
-    const base::Bytes key = reader.bytes(group.bytes.size());
-    std::copy(key.begin(), key.end(), group.bytes.begin());
-  }
+  if (count == 0) return std::nullopt;
+  message.groups = base::group_keys(reader.bytes(count * sizeof(GroupKey)));
   message.payload = reader.rest();
   if (!reader.finish() || message.payload.size() > kGroupPayloadBytesMax) return std::nullopt;
   return message;

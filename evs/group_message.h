@@ -23,7 +23,7 @@ constexpr std::size_t kGroupsMax = 256;
 static_assert(2 + kGroupsMax * sizeof(GroupKey) + kGroupPayloadBytesMax < kMessageBytesMax);
 
 struct GroupMessage {
-  std::vector<GroupKey> groups;
+  std::span<const GroupKey> groups;
   base::Bytes payload;  // Borrowed from what was decoded.
 };
 

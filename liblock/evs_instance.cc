@@ -213,7 +213,8 @@ void EvsInstance::call(Lock& lock, EvsEvent event) {
     const lock_evs_configuration view = told_.view();
     lock.unlock();
     if (options_.configuration != nullptr) options_.configuration(handle_, &view, options_.arg);
-  } else if (const auto* delivery = std::get_if<protocol::EvsDelivery>(&event)) {
+  } else if (const auto* kept = std::get_if<KeptDelivery>(&event)) {
+    const protocol::EvsDeliveryView* const delivery = &kept->view();
     lock.unlock();
     static_assert(sizeof(lock_evs_group) == sizeof(base::GroupKey));
     lock_evs_delivery view{};

@@ -7,9 +7,9 @@ namespace liblock {
 namespace {
 
 std::uint64_t size_of(const EvsEvent& event) {
-  const auto* delivery = std::get_if<protocol::EvsDelivery>(&event);
+  const auto* delivery = std::get_if<KeptDelivery>(&event);
   if (delivery == nullptr) return protocol::evs_cost(0, 0);
-  return protocol::evs_cost(delivery->groups.size(), delivery->payload.size());
+  return protocol::evs_cost(delivery->view().groups.size(), delivery->view().payload.size());
 }
 
 bool in_range(std::span<const base::GroupKey> groups) {
@@ -17,6 +17,15 @@ bool in_range(std::span<const base::GroupKey> groups) {
 }
 
 }  // namespace
+
+KeptDelivery::KeptDelivery(const protocol::EvsDeliveryView& delivery) : delivery_(delivery) {
+  const base::Bytes groups = std::as_bytes(delivery.groups);
+  bytes_.reserve(groups.size() + delivery.payload.size());
+  bytes_.insert(bytes_.end(), groups.begin(), groups.end());
+  bytes_.insert(bytes_.end(), delivery.payload.begin(), delivery.payload.end());
+  delivery_.groups = base::group_keys(base::Bytes(bytes_).first(groups.size()));
+  delivery_.payload = base::Bytes(bytes_).subspan(groups.size());
+}
 
 EvsMachine::EvsMachine(const protocol::Instance& instance, std::string command)
     : instance_(instance), command_(std::move(command)) {
@@ -38,6 +47,10 @@ void EvsMachine::handle_bytes(base::Bytes bytes) {
     const auto content = cutter_.next();
     if (!content) return finish({EvsEnd::Why::not_understood, {}, {}});
     if (!content->has_value()) return;
+    if (const auto delivery = protocol::decode_evs_delivery(**content)) {
+      on(*delivery);
+      continue;
+    }
     auto response = protocol::decode_response(**content);
     if (!response) return finish({EvsEnd::Why::not_understood, {}, {}});
     std::visit([this](auto&& one) { on(std::move(one)); }, std::move(*response));
@@ -69,10 +82,10 @@ void EvsMachine::on(protocol::EvsCredit&& credit) {
   taken_ = std::max(taken_, credit.taken);
 }
 
-void EvsMachine::on(protocol::EvsDelivery&& delivery) {
+void EvsMachine::on(const protocol::EvsDeliveryView& delivery) {
   // The stream begins with a configuration.
   if (!configured_) return finish({EvsEnd::Why::not_understood, {}, {}});
-  keep(std::move(delivery));
+  keep(KeptDelivery(delivery));
 }
 
 void EvsMachine::on(protocol::EvsConfiguration&& configuration) {
@@ -119,11 +132,7 @@ base::Result<void, EvsError> EvsMachine::multicast(protocol::Guarantee guarantee
     return base::error(EvsError::try_again);
   }
   given_ += cost;
-  protocol::EvsMulticast message;
-  message.guarantee = guarantee;
-  message.groups.assign(groups.begin(), groups.end());
-  message.payload.assign(payload.begin(), payload.end());
-  protocol::encode(protocol::Request{std::move(message)}, out_);
+  protocol::encode(protocol::EvsMulticastView{guarantee, groups, payload}, out_);
   return {};
 }
 

@@ -29,7 +29,21 @@ namespace liblock {
 // A multicast() had been refused for want of room, and now there is some.
 struct EvsWritable {};
 
-using EvsEvent = std::variant<protocol::EvsDelivery, protocol::EvsConfiguration, EvsWritable>;
+// A delivery with bytes of its own.
+class KeptDelivery {
+ public:
+  explicit KeptDelivery(const protocol::EvsDeliveryView& delivery);
+  KeptDelivery(KeptDelivery&&) = default;
+  KeptDelivery& operator=(KeptDelivery&&) = default;
+
+  const protocol::EvsDeliveryView& view() const { return delivery_; }
+
+ private:
+  base::Buffer bytes_;  // Stay where they are when this is moved.
+  protocol::EvsDeliveryView delivery_;
+};
+
+using EvsEvent = std::variant<KeptDelivery, protocol::EvsConfiguration, EvsWritable>;
 
 enum class EvsError : std::uint8_t {
   invalid,  // No group, too many, or a message that is too long.
@@ -103,7 +117,7 @@ class EvsMachine {
   void on(protocol::EvsWelcome&& welcome);
   void on(protocol::EvsDone&& done);
   void on(protocol::EvsCredit&& credit);
-  void on(protocol::EvsDelivery&& delivery);
+  void on(const protocol::EvsDeliveryView& delivery);
   void on(protocol::EvsConfiguration&& configuration);
   void on(protocol::Refused&& refused);
   template <typename Other>

@@ -85,14 +85,24 @@ std::optional<base::Bytes> Link::read() {
 }
 
 void Link::write(base::Bytes bytes) {
+  if (unwritten_.empty()) bytes = bytes.subspan(send(bytes));
   unwritten_.insert(unwritten_.end(), bytes.begin(), bytes.end());
-  while (socket_ && !unwritten_.empty()) {
-    const ssize_t count = ::send(socket_.get(), unwritten_.data(), unwritten_.size(), MSG_NOSIGNAL);
+  const std::size_t taken = send(unwritten_);
+  unwritten_.erase(unwritten_.begin(), unwritten_.begin() + static_cast<std::ptrdiff_t>(taken));
+  watch_writable(!unwritten_.empty());
+}
+
+// How much of it the socket took.
+std::size_t Link::send(base::Bytes bytes) {
+  std::size_t taken = 0;
+  while (socket_ && taken < bytes.size()) {
+    const base::Bytes left = bytes.subspan(taken);
+    const ssize_t count = ::send(socket_.get(), left.data(), left.size(), MSG_NOSIGNAL);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) break;
-    unwritten_.erase(unwritten_.begin(), unwritten_.begin() + count);
+    taken += static_cast<std::size_t>(count);
   }
-  watch_writable(!unwritten_.empty());
+  return taken;
 }
 
 void Link::watch_writable(bool on) {

@@ -48,6 +48,7 @@ class Link {
   void wake();
 
  private:
+  std::size_t send(base::Bytes bytes);
   void watch_writable(bool on);
 
   Descriptor epoll_;

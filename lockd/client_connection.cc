@@ -19,13 +19,17 @@ ClientConnection::next_request() {
   return std::optional<protocol::Request>(std::move(*request));
 }
 
-bool ClientConnection::send(const protocol::Response& response) {
+template <typename Message>
+bool ClientConnection::send_message(const Message& message) {
   const std::size_t before = out_.size();
-  protocol::encode(response, out_);
+  protocol::encode(message, out_);
   if (out_.size() - written_ <= unwritten_max_) return true;
   out_.resize(before);
   return false;
 }
+
+template bool ClientConnection::send_message(const protocol::Response&);
+template bool ClientConnection::send_message(const protocol::EvsDeliveryView&);
 
 void ClientConnection::send_last(const protocol::Response& response) {
   protocol::encode(response, out_);

@@ -48,7 +48,8 @@ class ClientConnection {
 
   // Queues a response. False, and nothing is queued, if too much waits already: the client does not
   // read.
-  bool send(const liblock::protocol::Response& response);
+  bool send(const liblock::protocol::Response& response) { return send_message(response); }
+  bool send(const liblock::protocol::EvsDeliveryView& delivery) { return send_message(delivery); }
 
   // Queues a response whatever waits: the last one.
   void send_last(const liblock::protocol::Response& response);
@@ -57,6 +58,9 @@ class ClientConnection {
   void wrote(std::size_t bytes);
 
  private:
+  template <typename Message>
+  bool send_message(const Message& message);
+
   Peer peer_;
   std::size_t unwritten_max_;
   liblock::protocol::FrameCutter cutter_;

@@ -136,10 +136,9 @@ bool Daemon::may_leave(Instant now) const {
 }
 
 void Daemon::note_phase(Instant now) {
-  const ReplicaStatus status = replica_.status(now);
-  if (status.phase != phase_) {
-    events_.push_back(PhaseChanged{phase_, status});
-    phase_ = status.phase;
+  if (replica_.phase() != phase_) {
+    events_.push_back(PhaseChanged{phase_, replica_.status(now)});
+    phase_ = replica_.phase();
   }
   if (failure() && !std::exchange(failure_noted_, true))
     events_.push_back(DaemonFailed{*failure()});

@@ -129,15 +129,15 @@ std::optional<InstanceNews> Instances::on_delivery(const evs::Delivery& delivery
   ++statistics_.delivered;
   InstanceNews news;
   for (const evs::ReceiverId to : receivers) news.to.push_back(ConnectionId{base::value(to)});
-  protocol::EvsDelivery told;
+  protocol::EvsDeliveryView told;
   told.sender = delivery.sender;
   told.ring = delivery.ring;
   told.sequence = delivery.sequence;
   told.index = delivery.index;
   told.guarantee = static_cast<protocol::Guarantee>(delivery.service);
-  told.groups = std::move(decoded->groups);
-  told.payload.assign(decoded->payload.begin(), decoded->payload.end());
-  news.response = std::move(told);
+  told.groups = decoded->groups;
+  told.payload = decoded->payload;
+  news.response = told;
   return news;
 }
 

@@ -49,7 +49,9 @@ struct GroupMulticast {
 // What these connections are to be told.
 struct InstanceNews {
   std::vector<ConnectionId> to;
-  liblock::protocol::Response response;
+  std::variant<liblock::protocol::EvsDeliveryView, liblock::protocol::EvsConfiguration,
+               liblock::protocol::EvsCredit>
+      response;  // A delivery borrows from the message it is made of.
 };
 
 enum class OpenInstanceError : std::uint8_t { too_many, too_many_of_user };

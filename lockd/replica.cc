@@ -202,21 +202,23 @@ ReplicaStatus Replica::Impl::status(Instant now) const {
     status.cold = table_->state.cold().has_value();
     status.orphans = table_->state.counts().orphans;
   }
-  if (stop_reason_) {
-    status.phase = ReplicaPhase::stopped;
-  } else if (in_transition_ || !round_ || round_->no_choice()) {
-    status.phase = ReplicaPhase::inactive;
-  } else if (active_ && active_->confirmed) {
-    status.phase = follows() ? ReplicaPhase::active : ReplicaPhase::loading;
+  status.phase = phase();
+  if (status.phase == ReplicaPhase::active || status.phase == ReplicaPhase::loading) {
     status.epoch = active_->epoch;
     status.holders = active_->holders.size();
     status.observer = keeper_.voter() &&
                       !std::binary_search(active_->voters.begin(), active_->voters.end(), self_);
-  } else {
-    status.phase =
-        round_->choice() != nullptr ? ReplicaPhase::activating : ReplicaPhase::exchanging;
   }
   return status;
+}
+
+ReplicaPhase Replica::Impl::phase() const {
+  if (stop_reason_) return ReplicaPhase::stopped;
+  if (in_transition_ || !round_ || round_->no_choice()) return ReplicaPhase::inactive;
+  if (active_ && active_->confirmed) {
+    return follows() ? ReplicaPhase::active : ReplicaPhase::loading;
+  }
+  return round_->choice() != nullptr ? ReplicaPhase::activating : ReplicaPhase::exchanging;
 }
 
 void Replica::Impl::check_invariants() const {
@@ -282,6 +284,9 @@ const State* Replica::last_table() const {
 }
 std::uint64_t Replica::table_version() const {
   return impl_->table_version();
+}
+ReplicaPhase Replica::phase() const {
+  return impl_->phase();
 }
 ReplicaStatus Replica::status(Instant now) const {
   return impl_->status(now);

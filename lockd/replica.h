@@ -170,6 +170,7 @@ class Replica {
   // are sent again by the replica itself, so an effect can come twice.
   std::uint64_t table_version() const;
 
+  ReplicaPhase phase() const;
   ReplicaStatus status(Instant now) const;
   const ReplicaStatistics& statistics() const;
 

@@ -51,6 +51,7 @@ class Replica::Impl {
   const State* last_table() const { return table_ ? &table_->state : nullptr; }
   Duration lease_left(Instant now, SessionId session, Generation generation) const;
   std::uint64_t table_version() const { return table_version_; }
+  ReplicaPhase phase() const;
   ReplicaStatus status(Instant now) const;
   const ReplicaStatistics& statistics() const { return statistics_; }
   const std::optional<std::string>& stop_reason() const { return stop_reason_; }

@@ -58,10 +58,15 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::EvsMulticast& me
 }
 
 void Sessions::tell_instances(const InstanceNews& news) {
-  for (const ConnectionId id : news.to) tell_instance(id, news.response);
+  std::visit(
+      [&](const auto& response) {
+        for (const ConnectionId id : news.to) tell_instance(id, response);
+      },
+      news.response);
 }
 
-void Sessions::tell_instance(ConnectionId id, const protocol::Response& response) {
+template <typename Response>
+void Sessions::tell_instance(ConnectionId id, const Response& response) {
   Connection* connection = find(id);
   if (connection == nullptr || !std::holds_alternative<Instance>(connection->stage)) return;
   if (connection->wire.send(response)) {

@@ -182,7 +182,8 @@ class Sessions {
   void on(Instant now, ConnectionId id, const liblock::protocol::EvsMulticast& message);
   void open_instance(Instant now, ConnectionId id);
   bool is_instance(Instant now, ConnectionId id);
-  void tell_instance(ConnectionId id, const liblock::protocol::Response& response);
+  template <typename Response>
+  void tell_instance(ConnectionId id, const Response& response);
   void cut_off(ConnectionId id);
 
   void open(Instant now, ConnectionId id, const liblock::protocol::Hello& hello);

@@ -29,6 +29,7 @@ template <> constexpr std::uint8_t kType<MembersQuery> = 10;
 template <> constexpr std::uint8_t kType<EvsJoin> = 11;
 template <> constexpr std::uint8_t kType<EvsLeave> = 12;
 template <> constexpr std::uint8_t kType<EvsMulticast> = 13;
+template <> constexpr std::uint8_t kType<EvsMulticastView> = 13;
 template <> constexpr std::uint8_t kType<Welcome> = 65;
 template <> constexpr std::uint8_t kType<Refused> = 66;
 template <> constexpr std::uint8_t kType<Reply> = 67;
@@ -42,15 +43,17 @@ template <> constexpr std::uint8_t kType<EvsWelcome> = 74;
 template <> constexpr std::uint8_t kType<EvsDone> = 75;
 template <> constexpr std::uint8_t kType<EvsCredit> = 76;
 template <> constexpr std::uint8_t kType<EvsDelivery> = 77;
+template <> constexpr std::uint8_t kType<EvsDeliveryView> = 77;
 template <> constexpr std::uint8_t kType<EvsConfiguration> = 78;
 // clang-format on
 
 // The longest content of a frame, by what is in it.
 template <typename Message>
 constexpr std::size_t content_max_of(std::size_t others) {
-  constexpr bool long_one = std::is_same_v<Message, EvsJoin> || std::is_same_v<Message, EvsLeave> ||
-                            std::is_same_v<Message, EvsMulticast> ||
-                            std::is_same_v<Message, EvsDelivery>;
+  constexpr bool long_one =
+      std::is_same_v<Message, EvsJoin> || std::is_same_v<Message, EvsLeave> ||
+      std::is_same_v<Message, EvsMulticast> || std::is_same_v<Message, EvsMulticastView> ||
+      std::is_same_v<Message, EvsDelivery> || std::is_same_v<Message, EvsDeliveryView>;
   return long_one ? kEvsFrameBytesMax : others;
 }
 
@@ -103,9 +106,14 @@ class Writer {
   void array(const std::array<std::byte, size>& v) {
     out_.bytes(v);
   }
-  void rest(const base::Buffer& v, std::size_t most) {
+  void rest(Bytes v, std::size_t most) {
     CHECK(v.size() <= most);
     out_.bytes(v);
+  }
+  void groups(std::span<const GroupKey> v) {
+    CHECK(!v.empty() && v.size() <= kEvsGroupsMax);
+    out_.u16(static_cast<std::uint16_t>(v.size()));
+    for (const GroupKey& group : v) out_.bytes(group.bytes);
   }
   void text(const std::string& v, std::size_t most) {
     CHECK(v.size() <= most);
@@ -120,11 +128,6 @@ class Writer {
     CHECK(items.size() <= most);
     out_.u16(static_cast<std::uint16_t>(items.size()));
     for (const Item& item : items) fields(*this, item);
-  }
-  template <typename Item>
-  void some(const std::vector<Item>& items, std::size_t most) {
-    CHECK(!items.empty());
-    list(items, most);
   }
 
  private:
@@ -165,9 +168,23 @@ class Reader {
     const Bytes from = in_.bytes(size);
     std::copy(from.begin(), from.end(), v.begin());
   }
+  void rest(Bytes& v, std::size_t most) {
+    v = in_.rest();
+    if (v.size() > most) in_.fail();
+  }
   void rest(base::Buffer& v, std::size_t most) {
-    const Bytes from = in_.rest();
-    if (from.size() > most) return in_.fail();
+    Bytes from;
+    rest(from, most);
+    if (!in_.failed()) v.assign(from.begin(), from.end());
+  }
+  void groups(std::span<const GroupKey>& v) {
+    const std::uint32_t count = in_.count16(kEvsGroupsMax);
+    if (count == 0) return in_.fail();
+    v = base::group_keys(in_.bytes(count * sizeof(GroupKey)));
+  }
+  void groups(std::vector<GroupKey>& v) {
+    std::span<const GroupKey> from;
+    groups(from);
     v.assign(from.begin(), from.end());
   }
   void text(std::string& v, std::size_t most) {
@@ -181,11 +198,6 @@ class Reader {
   void list(std::vector<Item>& items, std::size_t most) {
     const std::uint32_t count = in_.count16(static_cast<std::uint32_t>(most));
     for (std::uint32_t i = 0; i < count && !in_.failed(); ++i) fields(*this, items.emplace_back());
-  }
-  template <typename Item>
-  void some(std::vector<Item>& items, std::size_t most) {
-    list(items, most);
-    if (items.empty()) in_.fail();
   }
 
  private:
@@ -313,11 +325,22 @@ void fields(Io& io, message_of<Io, EvsLeave>& v) {
   io.list(v.groups, kEvsGroupsMax);
 }
 
+// Owned or borrowed.
+template <typename Io, typename Multicast>
+void multicast_fields(Io& io, Multicast& v) {
+  io.word(v.guarantee, Guarantee::unordered, Guarantee::safe);
+  io.groups(v.groups);
+  io.rest(v.payload, kEvsPayloadBytesMax);
+}
+
 template <typename Io>
 void fields(Io& io, message_of<Io, EvsMulticast>& v) {
-  io.word(v.guarantee, Guarantee::unordered, Guarantee::safe);
-  io.some(v.groups, kEvsGroupsMax);
-  io.rest(v.payload, kEvsPayloadBytesMax);
+  multicast_fields(io, v);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, EvsMulticastView>& v) {
+  multicast_fields(io, v);
 }
 
 template <typename Io>
@@ -337,15 +360,25 @@ void fields(Io& io, message_of<Io, EvsCredit>& v) {
   io.u64(v.taken);
 }
 
-template <typename Io>
-void fields(Io& io, message_of<Io, EvsDelivery>& v) {
+template <typename Io, typename Delivery>
+void delivery_fields(Io& io, Delivery& v) {
   io.processor(v.sender);
   io.ring(v.ring);
   io.u64(v.sequence);
   io.u32(v.index);
   io.word(v.guarantee, Guarantee::unordered, Guarantee::safe);
-  io.some(v.groups, kEvsGroupsMax);
+  io.groups(v.groups);
   io.rest(v.payload, kEvsPayloadBytesMax);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, EvsDelivery>& v) {
+  delivery_fields(io, v);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, EvsDeliveryView>& v) {
+  delivery_fields(io, v);
 }
 
 template <typename Io>
@@ -494,22 +527,15 @@ void fields(Io& io, message_of<Io, Members>& v) {
 
 // ---- Frames ----
 
-template <typename Messages>
-void encode_frame(const Messages& message, std::size_t content_max, base::Buffer& out) {
+template <typename Message>
+void encode_frame(const Message& message, std::size_t content_max, base::Buffer& out) {
   const std::size_t begin = out.size();
   Writer writer(out);
   writer.u32(0);
-  std::size_t most = content_max;
-  std::visit(
-      [&](const auto& v) {
-        using Message = std::decay_t<decltype(v)>;
-        most = content_max_of<Message>(content_max);
-        out.push_back(std::byte{kType<Message>});
-        fields(writer, v);
-      },
-      message);
+  out.push_back(std::byte{kType<Message>});
+  fields(writer, message);
   const std::size_t content = out.size() - begin - kFrameHeaderBytes;
-  CHECK(content <= most);
+  CHECK(content <= content_max_of<Message>(content_max));
   for (std::size_t i = 0; i < kFrameHeaderBytes; ++i) {
     out[begin + i] = static_cast<std::byte>(content >> (8 * i));
   }
@@ -540,11 +566,28 @@ base::Result<Messages, DecodeError> decode_content(Bytes content, std::size_t co
 }  // namespace
 
 void encode(const Request& request, base::Buffer& out) {
-  encode_frame(request, kRequestBytesMax, out);
+  std::visit([&](const auto& one) { encode_frame(one, kRequestBytesMax, out); }, request);
+}
+
+void encode(const EvsMulticastView& message, base::Buffer& out) {
+  encode_frame(message, kRequestBytesMax, out);
 }
 
 void encode(const Response& response, base::Buffer& out) {
-  encode_frame(response, kResponseBytesMax, out);
+  std::visit([&](const auto& one) { encode_frame(one, kResponseBytesMax, out); }, response);
+}
+
+void encode(const EvsDeliveryView& delivery, base::Buffer& out) {
+  encode_frame(delivery, kResponseBytesMax, out);
+}
+
+std::optional<EvsDeliveryView> decode_evs_delivery(Bytes content) {
+  if (content.empty() || content.front() != std::byte{kType<EvsDelivery>}) return std::nullopt;
+  Reader in(content.subspan(1));
+  EvsDeliveryView delivery;
+  fields(in, delivery);
+  if (!in.finish()) return std::nullopt;
+  return delivery;
 }
 
 base::Result<Request, DecodeError> decode_request(Bytes content) {

@@ -15,6 +15,10 @@ namespace liblock::protocol {
 void encode(const Request& request, base::Buffer& out);
 void encode(const Response& response, base::Buffer& out);
 
+// For the messages that there are most of: nothing is copied but into the frame.
+void encode(const EvsMulticastView& message, base::Buffer& out);
+void encode(const EvsDeliveryView& delivery, base::Buffer& out);
+
 enum class DecodeError : std::uint8_t {
   unknown_type,
   malformed,  // Too short, too long, or a value that there is not.
@@ -24,6 +28,9 @@ enum class DecodeError : std::uint8_t {
 // From a frame's content, without its length.
 base::Result<Request, DecodeError> decode_request(base::Bytes content);
 base::Result<Response, DecodeError> decode_response(base::Bytes content);
+
+// A delivery that borrows from the content; none if it is none, or malformed.
+std::optional<EvsDeliveryView> decode_evs_delivery(base::Bytes content);
 
 // Collects a stream and cuts it. Keeps at most one frame and what was appended behind it: append no
 // more than you read at once, and drain next() before you append again.

@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -230,13 +231,19 @@ struct EvsLeave {
 
 // To whoever joined at least one of these groups, of which there is at least one. Not answered, but
 // by an EvsCredit for many. Sent by an instance that has used up its window it ends the connection.
-struct EvsMulticast {
+template <typename Groups, typename Payload>
+struct BasicEvsMulticast {
   Guarantee guarantee = Guarantee::agreed;
-  std::vector<GroupKey> groups;
-  base::Buffer payload;
+  Groups groups;
+  Payload payload;
 
-  friend bool operator==(const EvsMulticast&, const EvsMulticast&) = default;
+  friend bool operator==(const BasicEvsMulticast&, const BasicEvsMulticast&) = default;
 };
+
+using EvsMulticast = BasicEvsMulticast<std::vector<GroupKey>, base::Buffer>;
+
+// The same, with groups and payload borrowed.
+using EvsMulticastView = BasicEvsMulticast<std::span<const GroupKey>, base::Bytes>;
 
 // What a message uses of the window: its bytes, and what it costs to keep it.
 constexpr std::uint64_t evs_cost(std::size_t groups, std::size_t payload) {
@@ -473,17 +480,23 @@ struct EvsCredit {
 };
 
 // A message that passed the filter, in the configuration of the last EvsConfiguration.
-struct EvsDelivery {
+template <typename Groups, typename Payload>
+struct BasicEvsDelivery {
   Processor sender;
   RingId ring;  // In which it was sent.
   std::uint64_t sequence = 0;
   std::uint32_t index = 0;
   Guarantee guarantee = Guarantee::agreed;
-  std::vector<GroupKey> groups;
-  base::Buffer payload;
+  Groups groups;
+  Payload payload;
 
-  friend bool operator==(const EvsDelivery&, const EvsDelivery&) = default;
+  friend bool operator==(const BasicEvsDelivery&, const BasicEvsDelivery&) = default;
 };
+
+using EvsDelivery = BasicEvsDelivery<std::vector<GroupKey>, base::Buffer>;
+
+// The same, with groups and payload borrowed.
+using EvsDeliveryView = BasicEvsDelivery<std::span<const GroupKey>, base::Bytes>;
 
 enum class EvsKind : std::uint8_t { regular = 0, transitional = 1 };
 
