@@ -32,9 +32,11 @@ struct Config {
   // A token not seen for this long is lost. Loss of single datagrams is healed long before.
   Duration token_timeout = std::chrono::milliseconds(300);
 
-  // Pause before a forwarded token is sent again: 18 tries fit into the token timeout, so that at
-  // 30 % loss a hop fails once in 10^9.
-  Duration token_retransmit = std::chrono::milliseconds(16);
+  // Pause before a forwarded token is sent again, unless something has shown that it arrived.
+  // Short, because a lost token stops the whole ring for so long; copies are small, and a live
+  // successor answers the first. 150 tries fit into the token timeout, so at 30 % loss no rotation
+  // fails.
+  Duration token_retransmit = std::chrono::milliseconds(2);
 
   // An idle ring costs a rotation, and a few copies of the token, per hold. At most a third of the
   // token timeout; lockd lowers it to an eighth of the lease.

@@ -54,6 +54,7 @@ class Member {
   void accept(Instant now, Ring& ring, TokenPass& pass, const TokenMessage& token);
   void refuse_token(const Ring& ring, const TokenPass& pass, base::NodeId from,
                     const TokenMessage& token);
+  void token_has_arrived(TokenPass& pass, Sequence numbered) const;
   void answer_requests(const Ring& ring, TokenMessage& token, std::uint32_t& allowance);
   void request_missing(const Ring& ring, TokenMessage& token, Sequence up_to);
   std::uint32_t allowance(const Ring& ring, const TokenPass& pass, const TokenMessage& token) const;

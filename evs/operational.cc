@@ -83,7 +83,7 @@ void Member::await_token(Instant now, Operational& state) {
     state.wake_at.reset();
     state.wake_sent = false;
   } else if (!state.wake_at) {
-    state.wake_at = now.boot + config_.token_retransmit / 8;
+    state.wake_at = now.boot + config_.token_retransmit;
   }
 }
 
@@ -166,6 +166,7 @@ std::vector<Buffer> Member::number_waiting(TokenMessage& token, std::uint32_t& a
 
 void Member::on_packet(Instant now, base::NodeId from, PacketMessage packet, Operational& state) {
   if (packet.ring != ring_->id || packet.sender >= ring_->size()) return;
+  token_has_arrived(state.pass, packet.sequence);
   // While the token rests here nobody can have numbered a packet beyond it.
   if (state.held && packet.sequence > state.held->sequence) {
     ++statistics_.datagrams_malformed;

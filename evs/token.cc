@@ -48,6 +48,12 @@ void Member::on_token_receipt(Instant, base::NodeId from, const TokenReceiptMess
   if (from == ring.members[ring.successor()].node) pass.retransmit_at.reset();
 }
 
+// A number above those on the token that I passed on was given out by somebody who had that token,
+// or one that descends from it.
+void Member::token_has_arrived(TokenPass& pass, Sequence numbered) const {
+  if (numbered > pass.passed_sequence) pass.retransmit_at.reset();
+}
+
 void Member::answer_requests(const Ring& ring, TokenMessage& token, std::uint32_t& allowance) {
   std::erase_if(token.requests, [&](Sequence sequence) {
     // Whoever asked has said since, outside the token, that it has come.

@@ -259,7 +259,7 @@ class ConfigReader {
     config_.token_timeout = token;
     config_.lease = lease;
     config_.token_retransmit = table.duration("token_retransmit_ms", milliseconds(1), token / 4,
-                                              std::max(token / 18, milliseconds(1)));
+                                              std::max(token / 150, milliseconds(1)));
     config_.token_hold = table.duration("token_hold_ms", milliseconds(1), hold_max, hold_max);
     config_.consensus_timeout =
         table.duration("consensus_timeout_ms", token / 2, 10 * token, token * 6 / 5);

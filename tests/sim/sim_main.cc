@@ -4,6 +4,7 @@
 #include <iostream>
 #include <string>
 
+#include "tests/sim/lossy_ring.h"
 #include "tests/sim/mutants.h"
 #include "tests/sim/runner.h"
 #include "tests/sim/world.h"
@@ -61,6 +62,14 @@ int run_many(sim::SeedRange range, const sim::RunnerOptions& options, const std:
   return summary.failed ? kViolation : kClean;
 }
 
+// Whether a ring stays whole, and what it delivers, while its links lose datagrams.
+int lose(const sim::LossOptions& options) {
+  const sim::LossResult result = sim::LossyRing(options).run();
+  std::fputs(sim::to_string(options, result).c_str(), stdout);
+  const bool whole = result.formed > sim::Duration(0) && result.configuration_changes == 0;
+  return whole && !result.violation ? kClean : kViolation;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -80,10 +89,35 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"ring", "cluster"}));
   app.add_option("--mutant", mutant, "Switch a planted bug in; with --seeds, 1-2000 unless given");
   app.add_flag("--list-mutants", list, "Name the planted bugs");
+  sim::LossOptions loss;
+  double loss_percent = 0;
+  double minutes = 1;
+  auto* lossy = app.add_option("--loss", loss_percent,
+                               "One ring whose links lose so many percent of the datagrams; exit "
+                               "code 1 if its configuration changes");
+  lossy->check(CLI::Range(0.0, 100.0));
+  app.add_option("--nodes", loss.nodes, "With --loss: members")
+      ->check(CLI::Range(std::size_t{1}, evs::kMembersMax))
+      ->needs(lossy);
+  app.add_option("--minutes", minutes, "With --loss: simulated time")
+      ->check(CLI::PositiveNumber)
+      ->needs(lossy);
+  app.add_option("--rate", loss.rate, "With --loss: messages a second in all; 0: all it takes")
+      ->check(CLI::NonNegativeNumber)
+      ->needs(lossy);
+  app.add_option("--size", loss.message_bytes, "With --loss: bytes of a message")
+      ->check(CLI::Range(std::size_t{8}, evs::kMessageBytesMax))
+      ->needs(lossy);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kClean : kUsage;
+  }
+  if (!lossy->empty()) {
+    loss.loss = loss_percent / 100;
+    loss.length = sim::Duration(static_cast<std::int64_t>(minutes * 60e9));
+    if (!one->empty()) loss.seed = seed;
+    return lose(loss);
   }
   if (list) {
     for (const sim::Mutant& m : sim::mutants()) {

@@ -2,7 +2,7 @@
 """Runs the simulator as a test: many seeds without a violation and with everything rare seen, the same bytes for
 the same seed, exit codes as documented, and planted bugs found by a judge.
 
-usage: sim_test.py PATH-OF-RINGLOCK-SIM seeds COUNT | replay | usage | mutants
+usage: sim_test.py PATH-OF-RINGLOCK-SIM seeds COUNT | replay | usage | mutants | loss
 """
 import subprocess
 import sys
@@ -87,9 +87,23 @@ def mutants(program):
             fail(f"the planted bug {name} was not found", result.stdout[-2000:])
 
 
+def loss(program):
+    for nodes in ("3", "5"):
+        result = run([program, "--loss", "30", "--nodes", nodes, "--minutes", "2"])
+        print(result.stdout)
+        if result.returncode != 0 or "configuration_changes=0 token_timeouts=0" not in result.stdout:
+            fail(f"a ring of {nodes} did not stay whole at 30 % loss")
+        rate = float(result.stdout.split("messages_per_second=")[1].split()[0])
+        if rate < 250:
+            fail(f"of 300 messages a second only {rate} were delivered")
+    # And what can not form a ring is told.
+    if run([program, "--loss", "100"]).returncode != 1:
+        fail("a ring that does not form is not told by exit code 1")
+
+
 if __name__ == "__main__":
     program, what = sys.argv[1:3]
     if what == "seeds":
         seeds(program, int(sys.argv[3]))
     else:
-        {"replay": replay, "usage": usage, "mutants": mutants}[what](program)
+        {"replay": replay, "usage": usage, "mutants": mutants, "loss": loss}[what](program)

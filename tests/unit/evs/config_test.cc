@@ -39,7 +39,7 @@ TEST_CASE("each value that cannot work is refused by the name of its field") {
       {"nodes", [](Config& c) { c.nodes[0] = c.nodes[1]; }},
       {"self", [](Config& c) { c.self = base::NodeId{3}; }},
       {"token_retransmit", [](Config& c) { c.token_retransmit = milliseconds(0); }},
-      {"token_timeout", [](Config& c) { c.token_timeout = milliseconds(63); }},
+      {"token_timeout", [](Config& c) { c.token_timeout = milliseconds(7); }},
       {"token_hold_max", [](Config& c) { c.token_hold_max = milliseconds(0); }},
       {"token_hold_max", [](Config& c) { c.token_hold_max = milliseconds(101); }},
       {"join_interval", [](Config& c) { c.join_interval = milliseconds(0); }},

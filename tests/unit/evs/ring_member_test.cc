@@ -356,6 +356,47 @@ TEST_CASE("a lost wake is sent again") {
   CHECK(wakes == 2);
 }
 
+TEST_CASE("a packet numbered after the token was passed on shows that it arrived") {
+  TestRing ring(2);
+  form(ring);
+  // The token of node 1 arrives, and what node 2 numbers with it; but no token comes back.
+  std::map<std::uint64_t, int> tries;
+  ring.fate = [&](Number from, Number, const Message& message) {
+    const auto* token = std::get_if<TokenMessage>(&message);
+    if (token != nullptr && from == 1) ++tries[token->hop];
+    return token != nullptr && from == 2 ? Fate::drop : Fate::deliver;
+  };
+  REQUIRE(ring.multicast(2, Service::agreed, "new"));
+  REQUIRE(ring.run_until([&] { return ring.delivered(1, "new"); }));
+  const auto last = tries.empty() ? std::pair<const std::uint64_t, int>{0, 0} : *tries.rbegin();
+  ring.run_for(4 * ring.config.token_retransmit);
+  CHECK(tries[last.first] == last.second);
+}
+
+TEST_CASE("a packet numbered before the token was passed on does not show that it arrived") {
+  TestRing ring(3);
+  form(ring);
+  REQUIRE(ring.multicast(2, Service::agreed, "old"));
+  Buffer old;
+  int tries = 0;
+  std::optional<std::uint64_t> hop;
+  ring.fate = [&](Number from, Number to, const Message& message) {
+    if (std::holds_alternative<PacketMessage>(message) && from == 2 && to == 1) {
+      old = encode(message);
+    }
+    const auto* token = std::get_if<TokenMessage>(&message);
+    if (token == nullptr || from != 1 || old.empty()) return Fate::deliver;
+    if (!hop) hop = token->hop;
+    if (token->hop != *hop) return Fate::deliver;
+    ++tries;
+    return Fate::drop;
+  };
+  REQUIRE(ring.run_until([&] { return tries == 1; }));
+  ring.inject(2, 1, old);
+  ring.run_for(3 * ring.config.token_retransmit);
+  CHECK(tries > 1);
+}
+
 TEST_CASE("messages of up to 1 MiB are carried, longer ones refused") {
   TestRing ring(3);
   form(ring);

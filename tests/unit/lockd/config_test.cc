@@ -94,7 +94,7 @@ TEST_CASE("the other times follow the token timeout and the lease") {
   const auto config = parse_config(
       kHead + kCluster + "[timing]\ntoken_timeout_ms = 900\nlease_ms = 4000\n" + kNodes, "f");
   REQUIRE_MESSAGE(config, config.error());
-  CHECK(config->token_retransmit == milliseconds(50));
+  CHECK(config->token_retransmit == milliseconds(6));
   CHECK(config->token_hold == milliseconds(300));
   CHECK(config->consensus_timeout == milliseconds(1080));
   CHECK(config->lease_margin == milliseconds(400));
