@@ -40,6 +40,7 @@ base::Result<void, std::string> Config::validate() const {
     return wrong("datagram_bytes_max: must be from 512 to 60000");
   }
   if (personal_window == 0) return wrong("personal_window: must be positive");
+  if (personal_window_min == 0) return wrong("personal_window_min: must be positive");
   if (rotation_window < personal_window) {
     return wrong("rotation_window: must not be below personal_window");
   }

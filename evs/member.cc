@@ -24,6 +24,7 @@ Member::Member(const Config& config, base::Incarnation incarnation, base::Random
       trace_(trace),
       candidates_(self_),
       readmission_(config_),
+      windows_(config_),
       send_queue_(config.send_queue_bytes_max) {
   CHECK(config.validate().has_value());
   ring_sequence_ = 2;

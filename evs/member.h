@@ -12,6 +12,7 @@
 #include "evs/node.h"
 #include "evs/readmission.h"
 #include "evs/state.h"
+#include "evs/windows.h"
 
 namespace evs {
 
@@ -35,6 +36,7 @@ class Member {
   const TokenEvidence& evidence() const { return evidence_; }
   std::size_t send_room() const { return send_queue_.room(); }
   const Statistics& statistics() const { return statistics_; }
+  const Windows& windows() const { return windows_; }
   void check_invariants() const;
 
  private:
@@ -56,7 +58,7 @@ class Member {
                     const TokenMessage& token);
   void token_has_arrived(TokenPass& pass, Sequence numbered) const;
   void answer_requests(const Ring& ring, TokenMessage& token, std::uint32_t& allowance);
-  void request_missing(const Ring& ring, TokenMessage& token, Sequence up_to);
+  std::size_t request_missing(const Ring& ring, TokenMessage& token, Sequence up_to);
   std::uint32_t allowance(const Ring& ring, const TokenPass& pass, const TokenMessage& token) const;
   void pass_token(Instant now, const Ring& ring, TokenPass& pass, TokenMessage token);
   void retransmit_token(Instant now, const Ring& ring, TokenPass& pass);
@@ -149,6 +151,7 @@ class Member {
 
   State state_;
 
+  Windows windows_;
   SendQueue send_queue_;
   std::deque<Transmit> transmits_;
   std::deque<Buffer> loopback_;  // What a ring of one passes to itself.

@@ -54,6 +54,9 @@ std::size_t Node::send_room() const {
 const Statistics& Node::statistics() const {
   return impl_->statistics();
 }
+const Windows& Node::windows() const {
+  return impl_->windows();
+}
 void Node::check_invariants() const {
   impl_->check_invariants();
 }

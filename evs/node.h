@@ -18,6 +18,7 @@
 #include "evs/event.h"
 #include "evs/statistics.h"
 #include "evs/trace.h"
+#include "evs/windows.h"
 
 namespace evs {
 
@@ -83,6 +84,9 @@ class Node {
   std::size_t send_room() const;
 
   const Statistics& statistics() const;
+
+  // As they stand now.
+  const Windows& windows() const;
 
   // Our own reasoning, checked: CHECKs on a state that must not be. For tests and simulation.
   void check_invariants() const;

@@ -100,6 +100,7 @@ void Member::release(Instant now, Operational& state) {
   const std::uint32_t allowed = allowance(*ring_, state.pass, token);
   std::uint32_t left = allowed;
   answer_requests(*ring_, token, left);
+  std::size_t repeated = allowed - left;
   token.rotation_packets -= std::min(token.rotation_packets, state.pass.packets_sent);
   token.rotation_packets += allowed - left;
   const std::vector<Buffer> batch = number_waiting(token, left, state);
@@ -110,8 +111,9 @@ void Member::release(Instant now, Operational& state) {
   ring_->acknowledged[ring_->self_index] =
       MUTANT("acknowledges_highest_seen") ? ring_->store.highest() : ring_->store.received();
   // What was numbered since my last visit may be under way behind the token.
-  request_missing(*ring_, token,
-                  config_.accelerated_window == 0 ? token.sequence : state.pass.passed_sequence);
+  repeated += request_missing(
+      *ring_, token, config_.accelerated_window == 0 ? token.sequence : state.pass.passed_sequence);
+  windows_.after_visit(token.sequence - state.pass.passed_sequence, repeated);
   deliver_regular(*ring_, ring_->stable());
 
   state.idle = token.requests.empty() && token.sequence == sequence_before &&
@@ -127,7 +129,7 @@ void Member::release(Instant now, Operational& state) {
 // a quiet ring a packet that comes after the token misses an entry, and a rotation.
 std::size_t Member::tail_of(std::size_t batch) const {
   const std::size_t ahead = std::max<std::size_t>(1, config_.acknowledge_packets_max);
-  return std::min<std::size_t>(config_.accelerated_window, batch - std::min(batch, ahead));
+  return std::min<std::size_t>(windows_.accelerated(), batch - std::min(batch, ahead));
 }
 
 std::vector<Buffer> Member::number_waiting(TokenMessage& token, std::uint32_t& allowance,

@@ -116,7 +116,7 @@ void Member::visit(Instant now, Recovery& state, TokenMessage token) {
   state.pass.packets_sent = sent;
 
   state.ring.acknowledged[state.ring.self_index] = state.ring.store.received();
-  request_missing(state.ring, token, token.sequence);
+  static_cast<void>(request_missing(state.ring, token, token.sequence));
 
   // Rule 12.
   const MemberMask self = bit(state.ring.self_index);

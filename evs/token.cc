@@ -68,7 +68,9 @@ void Member::answer_requests(const Ring& ring, TokenMessage& token, std::uint32_
   });
 }
 
-void Member::request_missing(const Ring& ring, TokenMessage& token, Sequence up_to) {
+// How many it added.
+std::size_t Member::request_missing(const Ring& ring, TokenMessage& token, Sequence up_to) {
+  const std::size_t before = token.requests.size();
   for (Sequence s = ring.store.received() + 1; s <= up_to && token.requests.size() < kRequestsMax;
        ++s) {
     if (ring.store.find(s) != nullptr) continue;
@@ -77,6 +79,7 @@ void Member::request_missing(const Ring& ring, TokenMessage& token, Sequence up_
     token.requests.push_back(s);
     trace(TraceEvent::packet_missing, ring.id, s);
   }
+  return token.requests.size() - before;
 }
 
 // Flow control [Totem95 section 4]: what this member may send now, retransmissions included.
@@ -84,15 +87,14 @@ std::uint32_t Member::allowance(const Ring& ring, const TokenPass& pass,
                                 const TokenMessage& token) const {
   const std::uint32_t others =
       token.rotation_packets - std::min(token.rotation_packets, pass.packets_sent);
-  const std::uint32_t rotation =
-      config_.rotation_window - std::min(config_.rotation_window, others);
+  const std::uint32_t rotation = windows_.rotation() - std::min(windows_.rotation(), others);
   const std::uint64_t outstanding = token.sequence - std::min(token.sequence, ring.stable());
   const std::uint64_t numbers =
       config_.outstanding_max - std::min<std::uint64_t>(config_.outstanding_max, outstanding);
   // Never the least in a sound ring: see Ring's constructor.
   const std::uint64_t room = ring.store.limit() - std::min(ring.store.limit(), token.sequence);
   return static_cast<std::uint32_t>(
-      std::min<std::uint64_t>({config_.personal_window, rotation, numbers, room}));
+      std::min<std::uint64_t>({windows_.personal(), rotation, numbers, room}));
 }
 
 // The datagram, to be sent to the ring.

@@ -118,6 +118,10 @@ LossResult LossyRing::run() {
   for (const auto& machine : machines_) {
     const evs::Statistics& s = machine->node.statistics();
     if (measuring()) result_.delivered = std::min(result_.delivered, machine->delivered);
+    const std::uint32_t window = machine->node.windows().personal();
+    if (result_.personal_window == 0 || window < result_.personal_window) {
+      result_.personal_window = window;
+    }
     result_.token_losses += s.token_losses;
     result_.token_retransmissions += s.token_retransmissions;
     result_.packets_sent += s.packets_sent;
@@ -310,7 +314,7 @@ std::string to_string(const LossOptions& options, const LossResult& result) {
       "nodes=%zu loss=%.2f%% formed_seconds=%.3f measured_seconds=%.1f\n"
       "messages_per_second=%.1f slowest_minute=%llu safe_latency_ms p50=%.2f p99=%.2f max=%.2f\n"
       "packets_sent=%llu packets_retransmitted=%llu token_retransmissions=%llu "
-      "receive_buffer_overflows=%llu wire_mbit_per_second=%.2f\n"
+      "receive_buffer_overflows=%llu personal_window=%u wire_mbit_per_second=%.2f\n"
       "configuration_changes=%llu token_timeouts=%llu%s%s\n",
       options.nodes, 100 * options.loss, in_seconds(result.formed), in_seconds(result.measured),
       static_cast<double>(result.delivered) / measured,
@@ -318,7 +322,7 @@ std::string to_string(const LossOptions& options, const LossResult& result) {
       percentile(100), static_cast<unsigned long long>(result.packets_sent),
       static_cast<unsigned long long>(result.packets_retransmitted),
       static_cast<unsigned long long>(result.token_retransmissions),
-      static_cast<unsigned long long>(result.overflows),
+      static_cast<unsigned long long>(result.overflows), result.personal_window,
       static_cast<double>(result.bytes) * 8e-6 / (measured + in_seconds(result.formed)),
       static_cast<unsigned long long>(result.configuration_changes),
       static_cast<unsigned long long>(result.token_losses), result.violation ? "\nVIOLATION " : "",

@@ -52,8 +52,9 @@ struct LossResult {
   std::uint64_t token_retransmissions = 0;
   std::uint64_t packets_sent = 0;
   std::uint64_t packets_retransmitted = 0;
-  std::uint64_t overflows = 0;  // Datagrams for which a buffer had no room.
-  std::uint64_t bytes = 0;      // On the wire, the headers of IP and UDP included.
+  std::uint32_t personal_window = 0;  // The smallest, at the end.
+  std::uint64_t overflows = 0;        // Datagrams for which a buffer had no room.
+  std::uint64_t bytes = 0;            // On the wire, the headers of IP and UDP included.
   std::vector<std::uint64_t> delivered_by_minute;  // At the slowest member.
   std::vector<Duration> latencies;  // From multicast() to the sender's own delivery; a sample.
   std::optional<std::string> violation;

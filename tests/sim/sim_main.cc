@@ -92,6 +92,7 @@ int main(int argc, char** argv) {
   sim::LossOptions loss;
   double loss_percent = 0;
   double minutes = 1;
+  bool fixed_windows = false;
   auto* lossy = app.add_option("--loss", loss_percent,
                                "One ring whose links lose so many percent of the datagrams; exit "
                                "code 1 if its configuration changes");
@@ -108,6 +109,9 @@ int main(int argc, char** argv) {
   app.add_option("--size", loss.message_bytes, "With --loss: bytes of a message")
       ->check(CLI::Range(std::size_t{8}, evs::kMessageBytesMax))
       ->needs(lossy);
+  app.add_option("--buffer", loss.receive_buffer_bytes, "With --loss: bytes of a receive buffer")
+      ->needs(lossy);
+  app.add_flag("--fixed-windows", fixed_windows, "With --loss: windows do not adapt")->needs(lossy);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -115,6 +119,7 @@ int main(int argc, char** argv) {
   }
   if (!lossy->empty()) {
     loss.loss = loss_percent / 100;
+    if (fixed_windows) loss.ring.personal_window_min = loss.ring.personal_window;
     loss.length = sim::Duration(static_cast<std::int64_t>(minutes * 60e9));
     if (!one->empty()) loss.seed = seed;
     return lose(loss);

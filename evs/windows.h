@@ -1,0 +1,45 @@
+// How many packets a member may send in a visit, how many all may send in a rotation, and how many
+// leave after the token: the configured windows, or less of all three while sending more only makes
+// more packets get lost. Pure counting; what a window limits is docs/protocol.md, "Flow control".
+#pragma once
+
+#include <cstdint>
+
+#include "evs/config.h"
+
+namespace evs {
+
+class Windows {
+ public:
+  explicit Windows(const Config& config);
+
+  std::uint32_t personal() const { return personal_; }
+  std::uint32_t rotation() const { return scaled(rotation_max_); }
+  std::uint32_t accelerated() const { return scaled(accelerated_max_); }
+
+  // A visit is over. Since the one before it `numbered` packets were numbered by all, and this
+  // member asked for or sent again `repeated` of the ring's.
+  void after_visit(std::uint64_t numbered, std::uint64_t repeated);
+
+ private:
+  // Loss is a share in 1/1024 of the packets numbered.
+  using Share = std::uint64_t;
+
+  std::uint32_t scaled(std::uint32_t window) const {
+    return static_cast<std::uint32_t>(std::uint64_t{window} * personal_ / personal_max_);
+  }
+  void after_sample(Share loss);
+
+  std::uint32_t personal_max_;
+  std::uint32_t personal_min_;
+  std::uint32_t rotation_max_;
+  std::uint32_t accelerated_max_;
+
+  std::uint32_t personal_;
+  Share borne_ = 0;                // Loss that does not come from our sending.
+  std::uint32_t backing_off_ = 0;  // The window when loss rose above that; 0: it has not.
+  std::uint64_t numbered_ = 0;     // Of the sample that is being taken.
+  std::uint64_t repeated_ = 0;
+};
+
+}  // namespace evs
