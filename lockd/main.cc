@@ -14,6 +14,7 @@
 
 #include "evs/net/key_file.h"
 #include "lockd/config.h"
+#include "lockd/evs_trace.h"
 #include "lockd/init.h"
 #include "lockd/log.h"
 #include "lockd/record_file.h"
@@ -28,6 +29,7 @@ struct Options {
   std::string check;
   std::string print;
   std::string log_format;
+  std::string evs_trace;
   bool init = false;
   bool replace = false;
 };
@@ -116,12 +118,12 @@ struct Signals {
 };
 
 int serve(const Config& config, const evs::net::Keyring& keys, lockd::RecordFile& record,
-          lockd::Log& log) {
+          lockd::Log& log, lockd::EvsTrace* trace) {
   uv_loop_t loop;
   if (uv_loop_init(&loop) != 0) return fail(EX_OSERR, "cannot create an event loop");
   int code = EX_OK;
   {
-    auto service = lockd::Service::start(loop, config, keys, record, log);
+    auto service = lockd::Service::start(loop, config, keys, record, log, trace);
     if (!service) {
       log.error("not started", {{"cause", service.error()}});
       code = EX_UNAVAILABLE;
@@ -155,6 +157,8 @@ int run(const Options& options) {
   lockd::Log log(STDERR_FILENO, config->log_level, format);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
+  // A limit of the length of files makes writes fail, and failing is provided for.
+  signal(SIGXFSZ, SIG_IGN);
   raise_descriptor_limit();
 
   auto keys = evs::net::read_key_file(config->key_file);
@@ -170,7 +174,16 @@ int run(const Options& options) {
   }
   if (!record->record())
     log.warning("no valid record: this node has no vote", {{"advice", record->amnesia_advice()}});
-  return serve(*config, *keys, *record, log);
+  std::optional<lockd::EvsTrace> trace;
+  if (!options.evs_trace.empty()) {
+    auto opened = lockd::EvsTrace::open(options.evs_trace);
+    if (!opened) {
+      log.error("not started", {{"cause", opened.error()}});
+      return EX_CANTCREAT;
+    }
+    trace.emplace(std::move(*opened));
+  }
+  return serve(*config, *keys, *record, log, trace ? &*trace : nullptr);
 }
 
 }  // namespace
@@ -192,6 +205,9 @@ int main(int argc, char** argv) {
                       ->type_name("FILE");
   app.add_option("--log-format", options.log_format, "Form of the log's lines: text or json")
       ->check(CLI::IsMember({"text", "json"}));
+  app.add_option("--evs-trace", options.evs_trace,
+                 "Record what is given to the ring and what it delivers; costs time, and grows")
+      ->type_name("FILE");
   checked->excludes(config)->excludes(printed);
   printed->excludes(config);
   auto* init = app.add_subcommand("init", "Make the state folder of a new node, and end");

@@ -90,14 +90,20 @@ struct Service::Writing {
 base::Result<std::unique_ptr<Service>, std::string> Service::start(uv_loop_t& loop,
                                                                    const Config& config,
                                                                    const evs::net::Keyring& keys,
-                                                                   RecordFile& record, Log& log) {
-  std::unique_ptr<Service> service(new Service(loop, record, log));
+                                                                   RecordFile& record, Log& log,
+                                                                   EvsTrace* trace) {
+  std::unique_ptr<Service> service(new Service(loop, record, log, trace));
   if (auto opened = service->open(config, keys); !opened) return base::error(opened.error());
   return service;
 }
 
-Service::Service(uv_loop_t& loop, RecordFile& record, Log& log)
-    : loop_(loop), record_(record), log_(log), prepare_(new uv_prepare_t), timer_(new uv_timer_t) {
+Service::Service(uv_loop_t& loop, RecordFile& record, Log& log, EvsTrace* trace)
+    : loop_(loop),
+      record_(record),
+      log_(log),
+      trace_(trace),
+      prepare_(new uv_prepare_t),
+      timer_(new uv_timer_t) {
   CHECK(uv_prepare_init(&loop_, prepare_) == 0);
   CHECK(uv_timer_init(&loop_, timer_) == 0);
   prepare_->data = this;
@@ -128,6 +134,7 @@ base::Result<void, std::string> Service::open(const Config& config, evs::net::Ke
   auto member = evs::net::Member::create(loop_, ring, *this);
   if (!member) return base::error(member.error());
   member_ = std::move(*member);
+  if (trace_ != nullptr) trace_->begin(member_->node().self());
 
   DaemonConfig settings = DaemonConfig::from(config.replica());
   settings.sessions.connections_max = config.connections_max;
@@ -157,11 +164,15 @@ base::Result<void, std::string> Service::open(const Config& config, evs::net::Ke
 // ---- The ring ----
 
 void Service::on_event(Instant now, evs::Event&& event) {
-  if (!ended_) daemon_->handle_event(now, std::move(event));
+  if (ended_) return;
+  if (trace_ != nullptr) trace_->told(event);
+  daemon_->handle_event(now, std::move(event));
 }
 
 void Service::on_progress(Instant now) {
-  if (!ended_) pump(now);
+  if (ended_) return;
+  pump(now);
+  if (trace_ != nullptr) trace_->flush();
 }
 
 // ---- The clients. Their input is carried on once in a turn of the loop, so that many requests
@@ -198,6 +209,7 @@ void Service::before_waiting() {
     unsettled_ = true;
   }
   if (unsettled_) pump(now);
+  write_trace();
   flush();
   write_record();
   write_events();
@@ -222,6 +234,7 @@ void Service::pump(Instant now) {
   daemon_->handle_evidence(
       now, node.state() == evs::NodeState::operational ? &node.evidence() : nullptr);
   while (const auto message = daemon_->poll_multicast(node.send_room())) {
+    if (trace_ != nullptr) trace_->gave(message->service, message->payload);
     const auto queued = member_->multicast(message->service, message->payload);
     // It had room, and it leaves only when this is over.
     CHECK(queued.has_value());
@@ -279,6 +292,16 @@ void Service::write_record() {
   CHECK(queued == 0);
 }
 
+// Before clients are told what follows from it.
+void Service::write_trace() {
+  if (trace_ == nullptr) return;
+  trace_->flush();
+  if (const std::string failure = trace_->failure(); !failure.empty()) {
+    log_.error("the trace of the ring can not be written; lockd goes on without it",
+               {{"cause", failure}});
+  }
+}
+
 void Service::stop() {
   if (stopping_) return end();
   stopping_ = true;
@@ -306,7 +329,10 @@ void Service::end() {
   if (ended_) return;
   ended_ = true;
   flush();
-  if (!daemon_->failure()) member_->leave();
+  if (!daemon_->failure()) {
+    if (trace_ != nullptr) trace_->left();
+    member_->leave();
+  }
   clients_.reset();
   if (!writing_) uv_stop(&loop_);
 }

@@ -15,6 +15,7 @@
 #include "lockd/client_server.h"
 #include "lockd/config.h"
 #include "lockd/daemon.h"
+#include "lockd/evs_trace.h"
 #include "lockd/log.h"
 #include "lockd/record_file.h"
 
@@ -22,12 +23,13 @@ namespace lockd {
 
 class Service : private evs::net::Member::Listener, private ClientServer::Listener {
  public:
-  // Binds everything and joins the ring; `loop`, `log` and `record` outlive the service. The error
-  // says what is wrong, and what to do.
+  // Binds everything and joins the ring; `loop`, `log`, `record` and `trace`, which may be null,
+  // outlive the service. The error says what is wrong, and what to do.
   static base::Result<std::unique_ptr<Service>, std::string> start(uv_loop_t& loop,
                                                                    const Config& config,
                                                                    const evs::net::Keyring& keys,
-                                                                   RecordFile& record, Log& log);
+                                                                   RecordFile& record, Log& log,
+                                                                   EvsTrace* trace);
 
   // The loop must run once more before it is closed. No record may be being written.
   ~Service() override;
@@ -48,7 +50,7 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
   // A record on its way to the disk, by a worker of the loop.
   struct Writing;
 
-  Service(uv_loop_t& loop, RecordFile& record, Log& log);
+  Service(uv_loop_t& loop, RecordFile& record, Log& log, EvsTrace* trace);
 
   base::Result<void, std::string> open(const Config& config, evs::net::Keyring keys);
 
@@ -67,11 +69,13 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
   void flush();
   void write_events();
   void write_record();
+  void write_trace();
   void end();
 
   uv_loop_t& loop_;
   RecordFile& record_;
   Log& log_;
+  EvsTrace* trace_;  // Null: nothing is recorded.
   std::unique_ptr<evs::net::Member> member_;
   std::unique_ptr<Daemon> daemon_;
   std::unique_ptr<ClientServer> clients_;
