@@ -1,8 +1,8 @@
 #include "tests/unit/evs/test_ring.h"
 
-#include <doctest/doctest.h>
-
 #include <algorithm>
+
+#include "base/check.h"
 
 namespace evs {
 
@@ -14,8 +14,9 @@ void TestRing::start(Number number) {
   Config own = config;
   own.self = base::NodeId{number};
   ++lives_;
+  const auto sink = sinks_.try_emplace(number, this, number).first;
   nodes_[number] = std::make_unique<Node>(own, base::Incarnation{1000 * lives_ + number},
-                                          base::Random(lives_), now_);
+                                          base::Random(lives_), now_, &sink->second);
   drain(number);
 }
 
@@ -25,6 +26,8 @@ void TestRing::start_all() {
 
 void TestRing::kill(Number number) {
   nodes_.erase(number);
+  waiting_.erase(number);
+  stopped_.erase(number);
 }
 
 void TestRing::stop(Number number) {
@@ -35,8 +38,25 @@ void TestRing::go_on(Number number) {
   stopped_.erase(number);
 }
 
+void TestRing::pause(Number number) {
+  stop(number);
+  waiting_[number];
+}
+
+void TestRing::resume(Number number) {
+  go_on(number);
+  const auto waiting = waiting_.extract(number);
+  if (waiting.empty() || !exists(number)) return;
+  for (const Datagram& datagram : waiting.mapped()) inject(datagram.from, number, datagram.bytes);
+}
+
 void TestRing::cut(Number a, Number b) {
-  cuts_.insert(std::minmax(a, b));
+  cut_link(a, b);
+  cut_link(b, a);
+}
+
+void TestRing::cut_link(Number from, Number to) {
+  cuts_.emplace(from, to);
 }
 
 void TestRing::cut_off(Number number) {
@@ -46,7 +66,12 @@ void TestRing::cut_off(Number number) {
 }
 
 void TestRing::mend(Number a, Number b) {
-  cuts_.erase(std::minmax(a, b));
+  mend_link(a, b);
+  mend_link(b, a);
+}
+
+void TestRing::mend_link(Number from, Number to) {
+  cuts_.erase({from, to});
 }
 
 void TestRing::release_held() {
@@ -113,9 +138,14 @@ bool TestRing::step(Duration end) {
     drain(due);
     return true;
   }
-  const Datagram datagram = std::move(under_way_.begin()->second);
+  Datagram datagram = std::move(under_way_.begin()->second);
   under_way_.erase(under_way_.begin());
-  if (!runs(datagram.to) || cuts_.count(std::minmax(datagram.from, datagram.to)) != 0) return true;
+  if (cuts_.count({datagram.from, datagram.to}) != 0) return true;
+  if (!runs(datagram.to)) {
+    const auto waiting = waiting_.find(datagram.to);
+    if (waiting != waiting_.end()) waiting->second.push_back(std::move(datagram));
+    return true;
+  }
   if (heard) heard(datagram.from, datagram.to, *decode(datagram.bytes));
   node(datagram.to).handle_datagram(now_, base::NodeId{datagram.from}, datagram.bytes);
   drain(datagram.to);
@@ -124,19 +154,22 @@ bool TestRing::step(Duration end) {
 
 void TestRing::drain(Number number) {
   Node& from = node(number);
-  from.check_invariants();
+  if (check_invariants) from.check_invariants();
   while (auto transmit = from.poll_transmit()) {
     const std::optional<Message> message = decode(transmit->datagram);
-    REQUIRE(message.has_value());
+    CHECK(message.has_value());
     for (std::size_t i = 0; i < config.nodes.size(); ++i) {
       const Number to = base::value(config.nodes[i]);
-      if ((transmit->to >> i & 1) == 0 || cuts_.count(std::minmax(number, to)) != 0) continue;
-      REQUIRE(to != number);
+      if ((transmit->to >> i & 1) == 0 || cuts_.count({number, to}) != 0) continue;
+      CHECK(to != number);
       Datagram datagram{number, to, transmit->datagram};
       switch (fate ? fate(number, to, *message) : Fate::deliver) {
-        case Fate::deliver:
-          under_way_.emplace(std::pair(now_.boot + kLatency, ++sent_), std::move(datagram));
+        case Fate::deliver: {
+          const Duration latency =
+              kLatency + (delay ? delay(number, to, *message) : Duration::zero());
+          under_way_.emplace(std::pair(now_.boot + latency, ++sent_), std::move(datagram));
           break;
+        }
         case Fate::hold:
           held_.push_back(std::move(datagram));
           break;
@@ -145,7 +178,10 @@ void TestRing::drain(Number number) {
       }
     }
   }
-  while (auto event = from.poll_event()) events_[number].push_back(std::move(*event));
+  while (auto event = from.poll_event()) {
+    if (told) told(number, *event);
+    events_[number].push_back(std::move(*event));
+  }
   if (after_input) after_input();
 }
 
@@ -183,7 +219,7 @@ std::optional<ConfigurationChange> TestRing::change_of(Number number, const std:
     if (const auto* change = std::get_if<ConfigurationChange>(&event)) {
       last = change;
     } else if (base::text_of(std::get<Delivery>(event).payload) == text) {
-      REQUIRE(last != nullptr);
+      CHECK(last != nullptr);
       return *last;
     }
   }
