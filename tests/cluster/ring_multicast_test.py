@@ -7,6 +7,7 @@ Each has a network namespace, and a bridge connects them. It needs no root, but 
 namespaces, and the programs ip, unshare and nsenter; without them it says so and passes.
 """
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import ring_test
 
 INSIDE = "RINGLOCK_INSIDE_NAMESPACE"
 IDS = (1, 2, 3)
+PORTS = itertools.count()
 
 
 def call(*command):
@@ -26,12 +28,13 @@ def call(*command):
 
 def connect(pid, node):
     """Gives the namespace of this process an interface on the bridge."""
+    port = f"port{next(PORTS)}"  # The kernel removes those of a namespace that has ended only after a while.
     own = os.readlink("/proc/self/ns/net")
     while os.readlink(f"/proc/{pid}/ns/net") == own:
         assert time.monotonic() < ring_test.END, "no namespace"
         time.sleep(0.01)
-    call("ip", "link", "add", f"v{node}", "type", "veth", "peer", "name", "eth0", "netns", str(pid))
-    call("ip", "link", "set", f"v{node}", "master", "bridge", "up")
+    call("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
+    call("ip", "link", "set", port, "master", "bridge", "up")
     within = ("nsenter", "-t", str(pid), "-n", "ip")
     call(*within, "addr", "add", f"192.0.2.{node}/24", "dev", "eth0")
     call(*within, "addr", "add", f"fd00::{node}/64", "dev", "eth0", "nodad")

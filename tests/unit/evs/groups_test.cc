@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include <string>
 
 using namespace evs;
@@ -93,7 +95,7 @@ TEST_CASE("a group message survives the wire, at the limits of its fields") {
       CHECK(bytes.size() < kMessageBytesMax);
       const auto back = decode_group_message(bytes);
       REQUIRE(back.has_value());
-      CHECK(back->groups == groups);
+      CHECK(std::ranges::equal(back->groups, groups));
       CHECK(base::Buffer(back->payload.begin(), back->payload.end()) == payload);
     }
   }
