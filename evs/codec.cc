@@ -232,6 +232,20 @@ Type type_of(const AcknowledgementMessage&) {
   return Type::acknowledgement;
 }
 
+// Holds a token of a small ring, and most other messages.
+constexpr std::size_t kUsualBytes = 128;
+
+template <typename One>
+Buffer encode_one(const One& message, std::size_t size) {
+  Buffer buffer;
+  buffer.reserve(size);
+  ByteWriter out(buffer);
+  out.u8(kWireVersion);
+  out.u8(static_cast<std::uint8_t>(type_of(message)));
+  write(out, message);
+  return buffer;
+}
+
 Message read_body(Type type, ByteReader& in) {
   switch (type) {
     case Type::token:
@@ -258,16 +272,11 @@ Message read_body(Type type, ByteReader& in) {
 }  // namespace
 
 Buffer encode(const Message& message) {
-  Buffer buffer;
-  ByteWriter out(buffer);
-  out.u8(kWireVersion);
-  std::visit(
-      [&](const auto& m) {
-        out.u8(static_cast<std::uint8_t>(type_of(m)));
-        write(out, m);
-      },
-      message);
-  return buffer;
+  return std::visit([](const auto& m) { return encode_one(m, kUsualBytes); }, message);
+}
+
+Buffer encode(const PacketMessage& packet) {
+  return encode_one(packet, kPacketHeaderBytes + packet.payload.size());
 }
 
 std::optional<Message> decode(base::Bytes bytes) {

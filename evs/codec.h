@@ -13,6 +13,9 @@ constexpr std::uint8_t kWireVersion = 1;
 
 Buffer encode(const Message& message);
 
+// The same for the message that there is most of, without a copy of its payload.
+Buffer encode(const PacketMessage& packet);
+
 // None if the bytes are no message of this version.
 std::optional<Message> decode(base::Bytes bytes);
 

@@ -29,6 +29,7 @@ PackedPayload SendQueue::pack(std::size_t bytes_max) {
   CHECK(!messages_.empty() && bytes_max > kFrameHeaderBytes);
   PackedPayload packed;
   packed.safe = messages_.front().service == Service::safe;
+  packed.payload.reserve(std::min(bytes_max, bytes_));
   base::ByteWriter out(packed.payload);
   while (!messages_.empty()) {
     Waiting& message = messages_.front();

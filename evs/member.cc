@@ -231,16 +231,16 @@ void Member::send_to(const Processor& processor, Buffer datagram) {
   }
 }
 
-void Member::send_to_ring(const Ring& ring, const Buffer& datagram) {
+void Member::send_to_ring(const Ring& ring, Buffer datagram) {
   NodeMask to = 0;
   for (const Processor& member : ring.members) to |= mask_of(member.node);
   to &= ~mask_of(self_.node);
-  if (to != 0) transmits_.push_back({to, datagram});
+  if (to != 0) transmits_.push_back({to, std::move(datagram)});
 }
 
-void Member::send_to_configured(const Buffer& datagram) {
+void Member::send_to_configured(Buffer datagram) {
   const NodeMask to = all_of(config_.nodes.size()) & ~mask_of(self_.node);
-  if (to != 0) transmits_.push_back({to, datagram});
+  if (to != 0) transmits_.push_back({to, std::move(datagram)});
 }
 
 NodeMask Member::mask_of(base::NodeId node) const {

@@ -44,8 +44,8 @@ class Member {
   void dispatch(Instant now, base::NodeId from, Message message);
   void drain_loopback(Instant now);
   void send_to(const Processor& processor, Buffer datagram);
-  void send_to_ring(const Ring& ring, const Buffer& datagram);
-  void send_to_configured(const Buffer& datagram);
+  void send_to_ring(const Ring& ring, Buffer datagram);
+  void send_to_configured(Buffer datagram);
   NodeMask mask_of(base::NodeId node) const;
   void trace(TraceEvent event, const RingId& ring, Sequence sequence = 0, std::uint32_t index = 0,
              std::string_view detail = {});

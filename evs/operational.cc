@@ -103,9 +103,9 @@ void Member::release(Instant now, Operational& state) {
   std::size_t repeated = allowed - left;
   token.rotation_packets -= std::min(token.rotation_packets, state.pass.packets_sent);
   token.rotation_packets += allowed - left;
-  const std::vector<Buffer> batch = number_waiting(token, left, state);
+  std::vector<Buffer> batch = number_waiting(token, left, state);
   const std::size_t before_token = batch.size() - tail_of(batch.size());
-  for (std::size_t i = 0; i < before_token; ++i) send_to_ring(*ring_, batch[i]);
+  for (std::size_t i = 0; i < before_token; ++i) send_to_ring(*ring_, std::move(batch[i]));
   state.pass.packets_sent = allowed - left;
 
   ring_->acknowledged[ring_->self_index] =
@@ -120,7 +120,8 @@ void Member::release(Instant now, Operational& state) {
                ring_->stable() == token.sequence && send_queue_.empty();
   state.idle_sequence = token.sequence;
   pass_token(now, *ring_, state.pass, std::move(token));
-  for (std::size_t i = before_token; i < batch.size(); ++i) send_to_ring(*ring_, batch[i]);
+  for (std::size_t i = before_token; i < batch.size(); ++i)
+    send_to_ring(*ring_, std::move(batch[i]));
   ring_->discard();
   await_token(now, state);
 }
