@@ -9,16 +9,7 @@ namespace {
 using base::ByteReader;
 using base::ByteWriter;
 
-enum class Type : std::uint8_t {
-  token = 1,
-  token_receipt = 2,
-  wake = 3,
-  packet = 4,
-  join = 5,
-  commit = 6,
-  presence = 7,
-  acknowledgement = 8,
-};
+using Type = MessageKind;
 
 constexpr std::uint8_t kSafe = 1;
 constexpr std::uint8_t kExchange = 2;
@@ -277,6 +268,11 @@ Buffer encode(const Message& message) {
 
 Buffer encode(const PacketMessage& packet) {
   return encode_one(packet, kPacketHeaderBytes + packet.payload.size());
+}
+
+MessageKind kind_of(base::Bytes message) {
+  return message.size() < 2 ? MessageKind{0}
+                            : MessageKind{std::to_integer<std::uint8_t>(message[1])};
 }
 
 std::optional<Message> decode(base::Bytes bytes) {

@@ -19,6 +19,19 @@ Buffer encode(const PacketMessage& packet);
 // None if the bytes are no message of this version.
 std::optional<Message> decode(base::Bytes bytes);
 
+// The kinds of messages, and of which kind these bytes are if they are one.
+enum class MessageKind : std::uint8_t {
+  token = 1,
+  token_receipt = 2,
+  wake = 3,
+  packet = 4,
+  join = 5,
+  commit = 6,
+  presence = 7,
+  acknowledgement = 8,
+};
+MessageKind kind_of(base::Bytes message);
+
 // A packet of an old ring as the payload of an exchange packet: all but the leading version and
 // type.
 Buffer encode_exchange(const PacketMessage& old_packet);

@@ -93,4 +93,8 @@ struct Config {
   base::Result<void, std::string> validate() const;
 };
 
+// For networks that lose nearly everything, with copies of each datagram (evs/net/repeater.h): the
+// time-outs are as long as a thousand tries take, and few packets are on their way at a time.
+Config storm_config();
+
 }  // namespace evs

@@ -158,6 +158,8 @@ class ConfigReader {
         "cipher",
         {{"chacha20-poly1305", Cipher::chacha20_poly1305}, {"aes-256-gcm", Cipher::aes_256_gcm}},
         Cipher::chacha20_poly1305);
+    config_.profile = table.choice<Profile>(
+        "profile", {{"default", Profile::standard}, {"storm", Profile::storm}}, Profile::standard);
     read_multicast(table);
     pending_.push_back(std::move(table));
   }
@@ -249,20 +251,25 @@ class ConfigReader {
   }
 
   void read_timing(TableReader table) {
-    const milliseconds token = table.duration("token_timeout_ms", milliseconds(20),
-                                              milliseconds(60'000), milliseconds(300));
-    const milliseconds lease =
-        table.duration("lease_ms", milliseconds(100), milliseconds(600'000), milliseconds(2000));
+    // In a storm a hop takes a thousand tries, and a lease has to outlast the forming of a ring.
+    const bool storm = config_.profile == Profile::storm;
+    const milliseconds token =
+        table.duration("token_timeout_ms", milliseconds(20), milliseconds(60'000),
+                       milliseconds(storm ? 20'000 : 300));
+    const milliseconds lease = table.duration("lease_ms", milliseconds(100), milliseconds(600'000),
+                                              milliseconds(storm ? 60'000 : 2000));
     // At most a third of the token timeout and an eighth of the lease [rule 6.5]; else a lock could
     // be taken for lost on a healthy ring.
     const milliseconds hold_max = std::min(token / 3, lease / 8);
     config_.token_timeout = token;
     config_.lease = lease;
-    config_.token_retransmit = table.duration("token_retransmit_ms", milliseconds(1), token / 4,
-                                              std::max(token / 150, milliseconds(1)));
-    config_.token_hold = table.duration("token_hold_ms", milliseconds(1), hold_max, hold_max);
-    config_.consensus_timeout =
-        table.duration("consensus_timeout_ms", token / 2, 10 * token, token * 6 / 5);
+    config_.token_retransmit =
+        table.duration("token_retransmit_ms", milliseconds(1), token / 4,
+                       std::max(token / (storm ? 40 : 150), milliseconds(1)));
+    config_.token_hold = table.duration("token_hold_ms", milliseconds(1), hold_max,
+                                        storm ? std::min(hold_max, token / 20) : hold_max);
+    config_.consensus_timeout = table.duration("consensus_timeout_ms", token / 2, 10 * token,
+                                               storm ? token * 3 / 5 : token * 6 / 5);
     config_.lease_margin =
         table.duration("lease_margin_ms", milliseconds(1), lease / 2, lease / 10);
     config_.clock_drift_ppm =
@@ -361,7 +368,8 @@ const NodeConfig& Config::own() const {
 }
 
 evs::Config Config::ring() const {
-  evs::Config ring;
+  const bool storm = profile == Profile::storm;
+  evs::Config ring = storm ? evs::storm_config() : evs::Config{};
   ring.self = self;
   for (const NodeConfig& node : nodes) ring.nodes.push_back(node.id);
   ring.datagram_bytes_max = datagram_bytes;
@@ -369,8 +377,8 @@ evs::Config Config::ring() const {
   ring.token_retransmit = token_retransmit;
   ring.token_hold_max = token_hold;
   ring.consensus_timeout = consensus_timeout;
-  ring.join_interval = token_timeout / 12;
-  ring.presence_interval = 2 * token_timeout / 3;
+  ring.join_interval = token_timeout / (storm ? 40 : 12);
+  ring.presence_interval = storm ? token_timeout / 20 : 2 * token_timeout / 3;
   ring.fail_to_receive_timeout = 3 * token_timeout;
   return ring;
 }

@@ -48,6 +48,9 @@ struct Setting {
   std::size_t line = 0;  // In the file; 0 for a default.
 };
 
+// What the ring's times, windows and copies are made for.
+enum class Profile : std::uint8_t { standard, storm };
+
 struct Config {
   std::string source;  // The file.
 
@@ -55,6 +58,7 @@ struct Config {
   std::string cluster_name;
   ClusterId cluster{};
   evs::net::Cipher cipher = evs::net::Cipher::chacha20_poly1305;
+  Profile profile = Profile::standard;
   std::optional<Address> multicast;  // None: a copy for each node.
   std::vector<NodeConfig> nodes;     // Sorted by id.
 

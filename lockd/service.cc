@@ -49,6 +49,7 @@ void add_counters(const evs::net::Member& member, const std::vector<base::NodeId
       {"datagrams_from_group", link.from_group},
       {"datagrams_refused", link.received - link.opened},
       {"datagrams_sealed", link.sealed},
+      {"datagrams_copied", link.copies},
       {"datagrams_dropped", link.dropped},
   };
   for (const auto& [name, value] : values) counters.push_back({name, value});
@@ -125,6 +126,7 @@ base::Result<void, std::string> Service::open(const Config& config, evs::net::Ke
   ring.keys = std::move(keys);
   ring.cipher = config.cipher;
   ring.offload = config.offload;
+  if (config.profile == Profile::storm) ring.redundancy = evs::net::kStormRedundancy;
   if (config.multicast) ring.multicast = to_string(*config.multicast);
   for (const NodeConfig& node : config.nodes) {
     evs::net::NodeAddresses addresses{node.id, {}};

@@ -123,6 +123,7 @@ Member::Member(uv_loop_t& loop, const MemberConfig& config, Parts parts, const S
       sealer_(aead_, config.keys.sealing(), config.ring.self, salt),
       opener_(aead_, config.keys, config.ring.self, salt, config.ring.nodes),
       queue_(*socket_, std::move(parts.addresses), parts.group),
+      repeater_(config.redundancy, mask_of(config.ring.self)),
       now_(read_clocks()),
       node_(config.ring, base::Incarnation{draw_u64()}, base::Random(draw_u64()), now_, trace),
       poll_(new uv_poll_t),
@@ -188,6 +189,7 @@ LinkStatistics Member::statistics() const {
   statistics.from_group = from_group_;
   statistics.opened = opener_.opened();
   statistics.sealed = sealer_.sealed();
+  statistics.copies = repeater_.copies();
   statistics.dropped = dropped_;
   statistics.send_errors = socket_->send_errors();
   statistics.receive_errors = socket_->receive_errors();
@@ -209,6 +211,7 @@ void Member::turn() {
     unsettled_ = true;
   }
   if (unsettled_) settle();
+  repeat();
   queue_.flush();
   in_turn_ = false;
   wait();
@@ -270,7 +273,18 @@ void Member::send(RecordType type, NodeMask to, base::Bytes text) {
     ++dropped_;
     return;
   }
-  sealer_.seal(type, text, queue_.push(to));
+  base::Buffer& datagram = queue_.push(to);
+  sealer_.seal(type, text, datagram);
+  repeater_.add(now_.boot, type, to, text, datagram);
+}
+
+// Copies give way: what the queue has no room for waits, or is left out.
+void Member::repeat() {
+  while (!queue_.full()) {
+    const auto copy = repeater_.poll(now_.boot);
+    if (!copy) return;
+    queue_.push(copy->to) = *copy->datagram;
+  }
 }
 
 NodeMask Member::mask_of(base::NodeId node) const {
@@ -288,7 +302,8 @@ void Member::wait() {
 
   // What is due now is for the next turn of the loop: a timer of zero would be run again and again
   // within this one.
-  const auto due = node_.next_timeout();
+  auto due = node_.next_timeout();
+  if (const auto copy = repeater_.next_due(); copy && (!due || *copy < *due)) due = copy;
   if (unsettled_ || (due && *due <= now_.boot)) {
     uv_idle_start(soon_, [](uv_idle_t* soon) { static_cast<Member*>(soon->data)->turn(); });
     return;

@@ -21,6 +21,7 @@
 #include "evs/net/mbedtls_aead.h"
 #include "evs/net/opener.h"
 #include "evs/net/record.h"
+#include "evs/net/repeater.h"
 #include "evs/net/sealer.h"
 #include "evs/net/send_queue.h"
 #include "evs/net/udp_socket.h"
@@ -48,6 +49,9 @@ struct MemberConfig {
   // A multicast group with a port, to which what is for several nodes is sent once. All nodes have
   // the same. Empty: each gets a copy of its own.
   std::string multicast;
+
+  // Copies of what is sent, for networks that lose nearly everything.
+  Redundancy redundancy;
 };
 
 struct LinkStatistics {
@@ -55,6 +59,7 @@ struct LinkStatistics {
   std::uint64_t from_group = 0;   // Of those, by multicast; some are our own.
   std::uint64_t opened = 0;       // Of those, accepted; Member::refused() has the others.
   std::uint64_t sealed = 0;       // Datagrams, each for one or more nodes.
+  std::uint64_t copies = 0;       // Sent again as they were, each for one or more nodes.
   std::uint64_t dropped = 0;      // Not sealed, because the send queue was full.
   std::uint64_t send_errors = 0;  // Refused by the kernel for one receiver.
   std::uint64_t receive_errors = 0;
@@ -132,6 +137,7 @@ class Member {
   void transmit();
   void send_handshakes();
   void send(RecordType type, NodeMask to, base::Bytes text);
+  void repeat();
   NodeMask mask_of(base::NodeId node) const;
   void wait();
 
@@ -143,6 +149,7 @@ class Member {
   Sealer sealer_;
   Opener opener_;
   SendQueue queue_;
+  Repeater repeater_;
   Instant now_;  // The last reading of the clocks: inputs to the node never go back in time.
   Node node_;
   std::uint64_t received_ = 0;

@@ -61,9 +61,10 @@ class Relay:
 class Cluster(h.Cluster):
     """As of bad_input_harness, with `relay` between the nodes."""
 
-    def __init__(self, count, extra=""):
+    def __init__(self, count, cluster="", tables=""):
         super().__init__(count)
-        self.extra = extra  # Lines for each configuration's [cluster].
+        self.lines = cluster  # For each configuration's [cluster].
+        self.tables = tables  # For its end.
 
     def __enter__(self):
         super().__enter__()
@@ -86,7 +87,7 @@ class Cluster(h.Cluster):
         own = {node: "%s:%d" % address for node, address in zip(nodes, self.addresses())}
         self.relay = Relay(own, os.path.join(self.parent, "relay.sock"))
         for node in nodes:
-            text = self.configuration(node).replace("[cluster]\n", f"[cluster]\n{self.extra}")
+            text = self.configuration(node).replace("[cluster]\n", f"[cluster]\n{self.lines}") + self.tables
             for peer in nodes:
                 if peer != node:
                     text = text.replace(f'"{own[peer]}"', f'"{self.relay.links[node, peer]}"')

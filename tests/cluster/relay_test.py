@@ -157,6 +157,21 @@ def stays_whole_at_30_percent_loss():
         stays_whole(cluster, 30)
 
 
+def storm():
+    """99 of 100 datagrams are lost. The times are a tenth of the profile's, so that the test does not take minutes."""
+    timing = "[timing]\ntoken_timeout_ms = 2000\nlease_ms = 8000\n"
+    with relay_harness.Cluster(3, 'profile = "storm"\n', timing) as cluster:
+        wait_until(lambda: cluster.status(1)["state"] == "active", "no lease from before has to run out")
+        cluster.relay.ask("set * * loss=99")
+        before = {node: cluster.counter(node, "ring_installs") for node in NODES}
+        for node in NODES:
+            taken = cluster.lockctl(node, "run", "x", "--", "true")
+            check(taken.returncode == 0, f"node {node} takes a lock in a storm: {taken.stderr}")
+            check(cluster.counter(node, "datagrams_copied") > 0, "there are copies")
+        after = {node: cluster.counter(node, "ring_installs") for node in NODES}
+        check(before == after, f"the ring stays whole: {before} {after}")
+
+
 def partition_and_heal():
     with relay_harness.Cluster(3) as cluster:
         cluster.relay.ask("partition 1,2 3")
@@ -168,4 +183,4 @@ def partition_and_heal():
 
 
 if __name__ == "__main__":
-    h.main([carries_and_cuts, partition_and_heal, stays_whole_at_10_percent_loss, stays_whole_at_30_percent_loss])
+    h.main([carries_and_cuts, partition_and_heal, storm, stays_whole_at_10_percent_loss, stays_whole_at_30_percent_loss])

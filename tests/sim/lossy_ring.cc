@@ -63,17 +63,21 @@ evs::net::Salt salt_of(base::Random& random) {
 }  // namespace
 
 struct LossyRing::Machine {
-  Machine(const evs::Config& config, base::Random& random, base::Instant now)
+  Machine(const evs::Config& config, const evs::net::Redundancy& redundancy, base::Random& random,
+          base::Instant now)
       : salt(salt_of(random)),
         sealer(open_aead(), evs::net::ClusterKey{}, config.self, salt),
         opener(open_aead(), evs::net::ClusterKey{}, config.self, salt, config.nodes),
+        repeater(redundancy, evs::NodeMask{1} << (base::value(config.self) - 1)),
         node(config, base::Incarnation{random.u64()}, random.fork(), now) {}
 
   evs::net::Salt salt;
   evs::net::Sealer sealer;
   evs::net::Opener opener;
+  evs::net::Repeater repeater;
   evs::Node node;
   std::uint64_t timer_number = 0;
+  bool repeating = false;  // It is known when to go on.
   std::uint64_t sent = 0;
   std::uint64_t delivered = 0;
   Duration busy_until{};          // The processor.
@@ -84,7 +88,8 @@ struct LossyRing::Machine {
 
 LossyRing::LossyRing(const LossOptions& options) : options_(options), random_(options.seed) {
   for (std::size_t i = 0; i < options_.nodes; ++i) {
-    machines_.push_back(std::make_unique<Machine>(config_of(i, options_), random_, instant()));
+    machines_.push_back(
+        std::make_unique<Machine>(config_of(i, options_), options_.redundancy, random_, instant()));
   }
 }
 
@@ -125,6 +130,7 @@ LossResult LossyRing::run() {
     result_.token_losses += s.token_losses;
     result_.token_retransmissions += s.token_retransmissions;
     result_.packets_sent += s.packets_sent;
+    result_.copies += machine->repeater.copies();
     result_.packets_retransmitted += s.packets_retransmitted;
   }
   return std::move(result_);
@@ -153,6 +159,10 @@ void LossyRing::step(Occurrence occurrence) {
       if (occurrence.number != machine.timer_number) return;
       machine.node.handle_timeout(instant());
       break;
+    case Happening::resume:
+      machine.repeating = false;
+      repeat(occurrence.node);
+      return;
     case Happening::message: {
       if (options_.rate <= 0) break;
       static_cast<void>(multicast(occurrence.node));
@@ -202,7 +212,8 @@ bool LossyRing::multicast(std::size_t index) {
   base::ByteWriter writer(payload);
   writer.u64(machine.sent);
   payload.resize(std::max(payload.size(), options_.message_bytes));
-  const auto service = machine.sent % 2 == 0 ? evs::Service::safe : evs::Service::agreed;
+  const bool safe = options_.all_safe || machine.sent % 2 == 0;
+  const auto service = safe ? evs::Service::safe : evs::Service::agreed;
   if (!machine.node.multicast(instant(), service, payload)) return false;
   ++machine.sent;
   machine.sent_at.push_back(now_);
@@ -239,6 +250,18 @@ void LossyRing::send(std::size_t index, evs::net::RecordType type, evs::NodeMask
       std::max(machine.busy_until, now_) +
       Duration(options_.seal_ns_per_byte * static_cast<std::int64_t>(sealed.size()));
   put_on_wire(index, to, sealed);
+  machine.repeater.add(now_, type, to, text, sealed);
+  if (!machine.repeating) repeat(index);
+}
+
+void LossyRing::repeat(std::size_t index) {
+  Machine& machine = *machines_[index];
+  while (const auto copy = machine.repeater.poll(now_)) {
+    put_on_wire(index, copy->to, *copy->datagram);
+  }
+  const auto due = machine.repeater.next_due();
+  machine.repeating = due.has_value();
+  if (due) queue_.push(*due, Happening::resume, index);
 }
 
 void LossyRing::put_on_wire(std::size_t index, evs::NodeMask to, const base::Buffer& sealed) {
@@ -313,7 +336,7 @@ std::string to_string(const LossOptions& options, const LossResult& result) {
       text, sizeof text,
       "nodes=%zu loss=%.2f%% formed_seconds=%.3f measured_seconds=%.1f\n"
       "messages_per_second=%.1f slowest_minute=%llu safe_latency_ms p50=%.2f p99=%.2f max=%.2f\n"
-      "packets_sent=%llu packets_retransmitted=%llu token_retransmissions=%llu "
+      "packets_sent=%llu packets_retransmitted=%llu copies=%llu token_retransmissions=%llu "
       "receive_buffer_overflows=%llu personal_window=%u wire_mbit_per_second=%.2f\n"
       "configuration_changes=%llu token_timeouts=%llu%s%s\n",
       options.nodes, 100 * options.loss, in_seconds(result.formed), in_seconds(result.measured),
@@ -321,6 +344,7 @@ std::string to_string(const LossOptions& options, const LossResult& result) {
       static_cast<unsigned long long>(slowest_minute), percentile(50), percentile(99),
       percentile(100), static_cast<unsigned long long>(result.packets_sent),
       static_cast<unsigned long long>(result.packets_retransmitted),
+      static_cast<unsigned long long>(result.copies),
       static_cast<unsigned long long>(result.token_retransmissions),
       static_cast<unsigned long long>(result.overflows), result.personal_window,
       static_cast<double>(result.bytes) * 8e-6 / (measured + in_seconds(result.formed)),

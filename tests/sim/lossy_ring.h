@@ -14,6 +14,7 @@
 
 #include "base/random.h"
 #include "evs/net/opener.h"
+#include "evs/net/repeater.h"
 #include "evs/net/sealer.h"
 #include "evs/node.h"
 #include "tests/sim/event_queue.h"
@@ -40,7 +41,10 @@ struct LossOptions {
   Duration datagram_cost = std::chrono::microseconds(2);
   std::size_t receive_buffer_bytes = std::size_t{2} * 1024 * 1024;
 
+  bool all_safe = false;  // Else every other message.
+
   evs::Config ring;  // `self` and `nodes` apart.
+  evs::net::Redundancy redundancy;
 };
 
 struct LossResult {
@@ -51,6 +55,7 @@ struct LossResult {
   std::uint64_t token_losses = 0;
   std::uint64_t token_retransmissions = 0;
   std::uint64_t packets_sent = 0;
+  std::uint64_t copies = 0;
   std::uint64_t packets_retransmitted = 0;
   std::uint32_t personal_window = 0;  // The smallest, at the end.
   std::uint64_t overflows = 0;        // Datagrams for which a buffer had no room.
@@ -81,6 +86,7 @@ class LossyRing {
   bool multicast(std::size_t index);
   void settle(std::size_t index);
   void send(std::size_t index, evs::net::RecordType type, evs::NodeMask to, base::Bytes text);
+  void repeat(std::size_t index);
   void put_on_wire(std::size_t index, evs::NodeMask to, const base::Buffer& sealed);
   void arrive(std::size_t index, base::Buffer datagram);
   void on_event(std::size_t index, const evs::Event& event);

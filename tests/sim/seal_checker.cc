@@ -146,10 +146,6 @@ base::Result<std::optional<Opened>, Refusal> CheckedOpener::open(base::Instant n
   if (opened) {
     on_accepted(*header, datagram);
     if (*opened) on_brought(**opened);
-  } else if (opened.error() == Refusal::stray) {
-    // Authentic, of the life that lives, but for another node: somebody played it back to this one.
-    // It comes once.
-    accepted_.insert(identity_of(*header));
   } else if (opened.error() == Refusal::replayed) {
     on_replayed(fingerprint_of(datagram.first(evs::net::kHeaderBytes),
                                datagram.subspan(evs::net::kHeaderBytes)),

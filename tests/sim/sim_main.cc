@@ -63,11 +63,15 @@ int run_many(sim::SeedRange range, const sim::RunnerOptions& options, const std:
 }
 
 // Whether a ring stays whole, and what it delivers, while its links lose datagrams.
-int lose(const sim::LossOptions& options) {
+int lose(const sim::LossOptions& options, double least_rate) {
   const sim::LossResult result = sim::LossyRing(options).run();
   std::fputs(sim::to_string(options, result).c_str(), stdout);
   const bool whole = result.formed > sim::Duration(0) && result.configuration_changes == 0;
-  return whole && !result.violation ? kClean : kViolation;
+  bool fast = true;
+  for (const std::uint64_t delivered : result.delivered_by_minute) {
+    fast = fast && static_cast<double>(delivered) >= 60 * least_rate;
+  }
+  return whole && fast && !result.violation ? kClean : kViolation;
 }
 
 }  // namespace
@@ -92,7 +96,9 @@ int main(int argc, char** argv) {
   sim::LossOptions loss;
   double loss_percent = 0;
   double minutes = 1;
+  double least_rate = 0;
   bool fixed_windows = false;
+  bool storm = false;
   auto* lossy = app.add_option("--loss", loss_percent,
                                "One ring whose links lose so many percent of the datagrams; exit "
                                "code 1 if its configuration changes");
@@ -111,6 +117,11 @@ int main(int argc, char** argv) {
       ->needs(lossy);
   app.add_option("--buffer", loss.receive_buffer_bytes, "With --loss: bytes of a receive buffer")
       ->needs(lossy);
+  app.add_option("--at-least", least_rate,
+                 "With --loss: exit code 1 if a minute has fewer messages a second")
+      ->needs(lossy);
+  app.add_flag("--storm", storm, "With --loss: the storm profile, and all messages safe")
+      ->needs(lossy);
   app.add_flag("--fixed-windows", fixed_windows, "With --loss: windows do not adapt")->needs(lossy);
   try {
     app.parse(argc, argv);
@@ -122,7 +133,12 @@ int main(int argc, char** argv) {
     if (fixed_windows) loss.ring.personal_window_min = loss.ring.personal_window;
     loss.length = sim::Duration(static_cast<std::int64_t>(minutes * 60e9));
     if (!one->empty()) loss.seed = seed;
-    return lose(loss);
+    if (storm) {
+      loss.ring = evs::storm_config();
+      loss.redundancy = evs::net::kStormRedundancy;
+      loss.all_safe = true;
+    }
+    return lose(loss, least_rate);
   }
   if (list) {
     for (const sim::Mutant& m : sim::mutants()) {

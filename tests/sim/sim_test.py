@@ -96,6 +96,15 @@ def loss(program):
         rate = float(result.stdout.split("messages_per_second=")[1].split()[0])
         if rate < 250:
             fail(f"of 300 messages a second only {rate} were delivered")
+    # A storm: five safe messages a second in every minute of ten.
+    result = run([program, "--loss", "99.9", "--storm", "--nodes", "3", "--minutes", "10", "--rate", "10", "--size", "64",
+                  "--at-least", "5"])
+    print(result.stdout)
+    if result.returncode != 0 or "configuration_changes=0" not in result.stdout:
+        fail("a ring of three did not stand a storm")
+    # Without copies it can not.
+    if run([program, "--loss", "99.9"]).returncode != 1:
+        fail("99.9 % loss is no storm")
     # And what can not form a ring is told.
     if run([program, "--loss", "100"]).returncode != 1:
         fail("a ring that does not form is not told by exit code 1")

@@ -100,6 +100,26 @@ TEST_CASE("the other times follow the token timeout and the lease") {
   CHECK(config->lease_margin == milliseconds(400));
 }
 
+TEST_CASE("the storm profile has the times of a ring in a storm, and a lease that outlasts them") {
+  const auto config =
+      parse_config(kHead + kCluster + "profile = \"storm\"\n" + kNodes, "lockd.toml");
+  REQUIRE_MESSAGE(config, config.error());
+  CHECK(config->profile == Profile::storm);
+  CHECK(config->warnings.empty());
+  const evs::Config ring = config->ring();
+  const evs::Config storm = evs::storm_config();
+  CHECK(ring.token_timeout == storm.token_timeout);
+  CHECK(ring.token_retransmit == storm.token_retransmit);
+  CHECK(ring.token_hold_max == storm.token_hold_max);
+  CHECK(ring.join_interval == storm.join_interval);
+  CHECK(ring.consensus_timeout == storm.consensus_timeout);
+  CHECK(ring.presence_interval == storm.presence_interval);
+  CHECK(ring.fail_to_receive_timeout == storm.fail_to_receive_timeout);
+  CHECK(ring.readmission_pause_max == storm.readmission_pause_max);
+  CHECK(ring.outstanding_max == storm.outstanding_max);
+  CHECK(config->lease > config->token_timeout + config->consensus_timeout);
+}
+
 TEST_CASE("the token is never held for more than an eighth of the lease") {
   const std::string timing = "[timing]\nlease_ms = 1200\n";
   const auto config = parse_config(kHead + kCluster + timing + kNodes, "f");
