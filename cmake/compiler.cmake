@@ -1,6 +1,12 @@
 # Warnings are errors everywhere; sanitizers come by preset.
 set(RINGLOCK_SANITIZE "" CACHE STRING "Value for -fsanitize, e.g. address,undefined")
 
+# Coverage that libFuzzer steers by, in everything, and the programs of tests/fuzz/ made for it. Needs clang.
+option(RINGLOCK_FUZZ "Build the targets of tests/fuzz/ for libFuzzer" OFF)
+if(RINGLOCK_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 find_program(RINGLOCK_CCACHE ccache)
 if(RINGLOCK_CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER ${RINGLOCK_CCACHE})

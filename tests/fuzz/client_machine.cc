@@ -1,0 +1,122 @@
+// The client's side: whatever a daemon answers, its state machines keep going, and a grant is valid
+// for no longer than a lease.
+#include "liblock/client_machine.h"
+#include "liblock/evs_machine.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace {
+
+using namespace std::chrono_literals;
+namespace protocol = liblock::protocol;
+
+void of_locks(fuzz::Input input) {
+  base::Instant now{1000s, 900s};
+  liblock::ClientConfig config;
+  config.command = "fuzz";
+  config.query_only = input.u8() % 8 == 1;
+  liblock::ClientMachine machine(config);
+  std::uint64_t last = 0;
+  bool connected = false;
+  while (!input.empty()) {
+    const std::uint8_t what = input.u8();
+    now = now + std::chrono::milliseconds(what >> 4);
+    if (connected && !machine.wants_connection()) {
+      machine.handle_disconnected(now);
+      connected = false;
+    }
+    if (!connected && machine.wants_connection()) {
+      machine.handle_connected(now);
+      connected = true;
+    }
+    switch (what % 8) {
+      case 0:
+      case 1:
+      case 2: {
+        if (!connected) break;
+        // As a daemon would frame it.
+        const base::Bytes content = input.piece();
+        base::Buffer frame;
+        base::ByteWriter(frame).bytes32(content);
+        machine.handle_bytes(now, frame);
+        break;
+      }
+      case 3:
+        if (connected) machine.handle_bytes(now, input.piece());
+        break;
+      case 4:
+        if (const auto id = machine.acquire(now, "default", "name", protocol::Mode::ex, false)) {
+          last = base::value(*id);
+        }
+        break;
+      case 5:
+        machine.release(now, base::RequestId{last});
+        break;
+      case 6:
+        if (input.u8() % 2 == 0) {
+          machine.cancel(now, base::RequestId{last});
+        } else {
+          machine.query(now, protocol::StatusQuery{});
+        }
+        break;
+      case 7:
+        if (connected) machine.handle_disconnected(now);
+        connected = false;
+        now = now + std::chrono::milliseconds(input.u8()) * 4;
+        machine.handle_timeout(now);
+        break;
+    }
+    while (machine.poll_transmit()) {
+    }
+    while (machine.poll_event()) {
+    }
+    machine.valid_for(now, base::RequestId{last});
+    const auto due = machine.next_timeout();
+    if (due && *due <= now.boot) machine.handle_timeout(now);
+  }
+}
+
+void of_groups(fuzz::Input input) {
+  liblock::EvsMachine machine({}, "fuzz");
+  machine.handle_connected({1000s, 900s});
+  const base::GroupKey group{};
+  while (!input.empty() && !machine.end()) {
+    switch (input.u8() % 8) {
+      case 0:
+      case 1:
+      case 2:
+      case 3: {
+        const base::Bytes content = input.piece();
+        base::Buffer frame;
+        base::ByteWriter(frame).bytes32(content);
+        machine.handle_bytes(frame);
+        break;
+      }
+      case 4:
+        machine.handle_bytes(input.piece());
+        break;
+      case 5:
+        machine.multicast(protocol::Guarantee::safe, std::span(&group, 1), input.piece());
+        break;
+      case 6:
+        machine.join(std::span(&group, 1));
+        break;
+      case 7:
+        machine.leave(std::span(&group, 1));
+        break;
+    }
+    machine.poll_transmit();
+    while (machine.has_event()) machine.take_event();
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  if (data[0] % 2 == 0) {
+    of_locks(fuzz::Input(data + 1, size - 1));
+  } else {
+    of_groups(fuzz::Input(data + 1, size - 1));
+  }
+  return 0;
+}
