@@ -156,6 +156,7 @@ WRONG = [
     ("S5", "without what its sender had sent", (("1", A1, ""), ("1", "give 3 agreed 1 3", "give 3 agreed 1 3\n" + A1 + "\n"),
                                                 *without("3", A1))),
     ("S6: after ('4.1:r', 2, 0)", "another order", exchanged("2", A1, B2)),
+    ("S6: come before themselves", "another order makes a circle", exchanged("2", A1, B2)),
     ("S6", "another order in a transitional configuration", exchanged("2", A3, B5)),
     ("S6", "another order within a packet", exchanged("2", "deliver 8.1:s 1 0 2:b unordered 1 13", LAST)),
     ("S6", "the transitional one goes below the regular one", (("1", B2, ""), ("1", A3, B2 + "\n" + A3 + "\n"))),
