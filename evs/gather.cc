@@ -17,6 +17,9 @@ void Member::enter_gather(Instant now, std::string_view reason, const JoinMessag
   // Leaving is final: whatever the old ring's token was doing here is forgotten [rule 7].
   Gather state;
   state.consensus_at = now.boot + config_.consensus_timeout;
+  if (auto* failed = std::get_if<Recovery>(&state_); failed && failed->store_before) {
+    ring_->store = std::move(*failed->store_before);
+  }
   state.previous = std::exchange(agreed_, {});
   state.forwarded = std::exchange(forwarded_, 0);
   state_ = std::move(state);
@@ -34,6 +37,7 @@ void Member::send_join(Instant now, Gather& state) {
 
 // A Join that a member sent before it installed the ring that I stand in.
 bool Member::stale(const JoinMessage& join) const {
+  if (MUTANT("stale_join_taken")) return false;
   return ring_->contains(join.sender) && join.ring_sequence < ring_->id.sequence;
 }
 
@@ -91,7 +95,8 @@ void Member::after_join(Instant now, Gather& state) {
   }
   CommitMessage commit;
   // One number below is the transitional configurations' (docs/protocol.md, identifiers).
-  commit.ring = RingId{ring_sequence_ + 2, self_.node, random_.u64()};
+  const std::uint64_t nonce = MUTANT("ring_id_without_nonce") ? 0 : random_.u64();
+  commit.ring = RingId{ring_sequence_ + 2, self_.node, nonce};
   commit.entries.resize(alive.size());
   commit.members = std::move(alive);
   enter_commit(now, std::move(commit));

@@ -16,7 +16,7 @@ void Member::install(Instant now, TokenMessage token) {
                   MUTANT("safe_above_stable_in_regular") ? ring_->store.highest() : state.stable);
   announce_transitional(state);  // (b)
   deliver_transitional(state);   // (c')
-  send_queue_.restart_message();
+  if (!MUTANT("message_goes_on_in_next_ring")) send_queue_.restart_message();
   ring_ = std::move(state.ring);
   ring_->delivered = state.install_sequence;
   readmission_.installed(now.boot, candidates_.sets(), ring_->members);

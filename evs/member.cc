@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mutant.h"
 
 namespace evs {
 
@@ -58,6 +59,12 @@ void Member::dispatch(Instant now, base::NodeId from, Message message) {
   auto* recovery = std::get_if<Recovery>(&state_);
 
   if (auto* token = std::get_if<TokenMessage>(&message)) {
+    if (MUTANT("old_token_taken") && (gather || commit || recovery) && token->ring == ring_->id &&
+        token->acknowledged.size() == ring_->size()) {
+      ring_->merge_acknowledged(token->acknowledged);
+      deliver_regular(*ring_, ring_->stable());
+      return;
+    }
     if (operational) on_token(now, from, std::move(*token), *operational);
     if (recovery) on_token(now, from, std::move(*token), *recovery);
   } else if (auto* receipt = std::get_if<TokenReceiptMessage>(&message)) {

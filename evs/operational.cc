@@ -66,7 +66,7 @@ bool Member::may_hold(const Operational& state) const {
   const bool seen = (state.idle && state.idle_sequence == sequence) ||
                     (sequence != 0 && state.asking == sequence);
   return state.held->origin == ring_->self_index && !state.woken && send_queue_.empty() &&
-         !state.requests_seen && seen && ring_->stable() == sequence;
+         !state.requests_seen && (seen || MUTANT("rests_unseen")) && ring_->stable() == sequence;
 }
 
 // Everything that this member knows of is stable, so whoever numbered it may rest on the token.
@@ -114,7 +114,9 @@ void Member::release(Instant now, Operational& state) {
   repeated += request_missing(
       *ring_, token, config_.accelerated_window == 0 ? token.sequence : state.pass.passed_sequence);
   windows_.after_visit(token.sequence - state.pass.passed_sequence, repeated);
-  deliver_regular(*ring_, ring_->stable());
+  deliver_regular(*ring_, MUTANT("previous_visit_counts_as_stable")
+                              ? std::max(ring_->stable(), state.pass.passed_sequence)
+                              : ring_->stable());
 
   state.idle = token.requests.empty() && token.sequence == sequence_before &&
                ring_->stable() == token.sequence && send_queue_.empty();

@@ -18,10 +18,12 @@ void Member::enter_recovery(Instant now, CommitMessage commit) {
                  .commit_passed = {},
                  .commit_retransmit_at = {},
                  .transitional = {},
-                 .exchanged = {}};
+                 .exchanged = {},
+                 .store_before = {}};
 
   // Rule 9.
   MemberMask transitional = 0;
+  bool all_recovered = true;  // In an earlier attempt, each of them.
   state.low = ring_->store.received();
   for (std::size_t i = 0; i < commit.members.size(); ++i) {
     const CommitEntry& entry = commit.entries[i];
@@ -34,15 +36,26 @@ void Member::enter_recovery(Instant now, CommitMessage commit) {
     state.low = std::min(state.low, entry.received);
     state.stable = std::max(state.stable, entry.stable);
     state.deliver |= entry.obligation & all_of(ring_->size());
+    all_recovered = all_recovered && entry.obligation != 0;
   }
   if (MUTANT("obligation_not_united")) state.deliver = ring_->obligation;
   if (MUTANT("obligation_dropped")) state.deliver = 0;
+  if (MUTANT("obligation_reset_for_newcomer") && !all_recovered) state.deliver = 0;
   if (MUTANT("stable_not_exchanged")) state.stable = ring_->stable();
   if ((state.deliver & ~transitional) != 0) ++statistics_.obligations_outside_transitional;
   state.deliver |= transitional;
+  if (MUTANT("obligation_only_shrinks") && ring_->obligation != 0) {
+    state.deliver &= ring_->obligation;
+  }
   // Nobody is known to have discarded what somebody lacks, whatever a Commit token says.
   state.low = std::max(state.low, ring_->store.discarded());
   state.next_exchange = state.low + 1;
+  if (MUTANT("no_exchange_if_all_recovered") && all_recovered) {
+    state.next_exchange = ring_->store.highest() + 1;
+  }
+  if (MUTANT("recovered_carried_over")) state.recovered = ring_->obligation != 0;
+  if (MUTANT("obligation_taken_early")) ring_->obligation = state.deliver;
+  if (MUTANT("gains_forgotten")) state.store_before = ring_->store;
 
   const std::size_t members = commit.members.size();
   state.pass.accepted_hop = state.ring.self_index == 0 ? members - 1 : 0;
@@ -111,6 +124,19 @@ void Member::visit(Instant now, Recovery& state, TokenMessage token) {
   std::uint32_t left = allowed;
   answer_requests(state.ring, token, left);
   exchange(state, token, left);
+  if (MUTANT("numbers_before_install") && state.recovered && left > 0 && !send_queue_.empty()) {
+    PackedPayload packed = send_queue_.pack(config_.datagram_bytes_max / 2);
+    const auto self_index = static_cast<std::uint8_t>(state.ring.self_index);
+    send_to_ring(
+        state.ring,
+        number_packet(
+            state.ring, token,
+            PacketMessage{{}, 0, self_index, packed.safe, false, std::move(packed.payload)}));
+    for (std::uint32_t index = 0; index < packed.messages_ended; ++index) {
+      trace(TraceEvent::message_numbered, state.ring.id, token.sequence, index);
+    }
+    --left;
+  }
   const std::uint32_t sent = allowed - left;
   token.rotation_packets -= std::min(token.rotation_packets, state.pass.packets_sent);
   token.rotation_packets += sent;
@@ -125,7 +151,8 @@ void Member::visit(Instant now, Recovery& state, TokenMessage token) {
   const bool all_done = token.done == everyone || MUTANT("recovered_without_done");
   const bool all_here =
       state.ring.store.received() >= token.sequence || MUTANT("recovered_too_early");
-  if (exchange_done(state) && all_done && all_here) {
+  const bool carried = MUTANT("recovered_carried_over") && state.recovered;
+  if ((exchange_done(state) && all_done && all_here) || carried) {
     if (!state.recovered) set_recovered(state, token);
     token.recovered |= self;
   }

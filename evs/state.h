@@ -93,7 +93,8 @@ struct Recovery {
   std::vector<bool> exchanged;  // Old packets, from low + 1 on, that came in this attempt.
   bool recovered = false;
   Sequence install_sequence = 0;
-  bool install_overdue = false;  // Set by a planted bug only.
+  bool install_overdue = false;             // Set by a planted bug only.
+  std::optional<PacketStore> store_before;  // The same.
 };
 
 struct Left {};

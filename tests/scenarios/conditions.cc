@@ -33,8 +33,8 @@ constexpr std::pair<std::string_view, Counter> kCounters[] = {
 
 constexpr std::string_view kStates[] = {"operational", "gather", "commit", "recovery", "left"};
 
-bool is_number(const std::string& word) {
-  return word.find_first_not_of("0123456789") == std::string::npos;
+bool names_nodes(const std::string& word) {
+  return word.find_first_not_of("0123456789,*") == std::string::npos;
 }
 
 }  // namespace
@@ -62,25 +62,27 @@ Stage::Condition Stage::condition(Words& words) {
     return [this, compare = comparison(words)] { return compare(largest_datagram_); };
   }
   const std::string first = words.take("a condition");
-  if (is_number(first)) {
-    const Number node = Words(words.line(), first, nodes_).node();
-    running(node, words);
-    return condition_of_node(node, words);
+  if (names_nodes(first)) {
+    const auto nodes = Words(words.line(), first, nodes_).nodes();
+    for (Number node : nodes) running(node, words);
+    return [nodes, of_node = condition_of_node(words)] {
+      return std::all_of(nodes.begin(), nodes.end(), of_node);
+    };
   }
   if (!rules_.matched(first)) words.fail("there is no condition or rule `" + first + "`");
   return [this, first, compare = comparison(words)] { return compare(*rules_.matched(first)); };
 }
 
-Stage::Condition Stage::condition_of_node(Number node, Words& words) {
+std::function<bool(Number)> Stage::condition_of_node(Words& words) {
   if (words.take_if("is")) {
     const std::string state = words.take("a state");
     const auto* const found = std::find(std::begin(kStates), std::end(kStates), state);
     if (found == std::end(kStates)) words.fail("there is no state `" + state + "`");
     const auto wanted = static_cast<evs::NodeState>(found - std::begin(kStates));
-    return [this, node, wanted] { return ring_->node(node).state() == wanted; };
+    return [this, wanted](Number node) { return ring_->node(node).state() == wanted; };
   }
   if (words.take_if("has")) {
-    return [this, node, name = words.take("a message's name")] {
+    return [this, name = words.take("a message's name")](Number node) {
       const auto texts = ring_->texts(node);
       return std::any_of(texts.begin(), texts.end(), [&](const std::string& text) {
         return text.substr(0, text.find(' ')) == name;
@@ -94,7 +96,7 @@ Stage::Condition Stage::condition_of_node(Number node, Words& words) {
     const std::string name = words.name("a moment's name");
     const auto moment = times_.find(name);
     if (moment == times_.end()) words.fail("no moment was named " + name);
-    return [this, node, after, then = moment->second] {
+    return [this, after, then = moment->second](Number node) {
       const evs::TokenEvidence& evidence = ring_->node(node).evidence();
       return evidence.confirmed && (evidence.confirmed_release.boot > then) == after;
     };
@@ -104,7 +106,7 @@ Stage::Condition Stage::condition_of_node(Number node, Words& words) {
       std::find_if(std::begin(kCounters), std::end(kCounters),
                    [&](const auto& counter) { return counter.first == name; });
   if (found == std::end(kCounters)) words.fail("a node has no `" + name + "`");
-  return [this, node, counter = found->second, compare = comparison(words)] {
+  return [this, counter = found->second, compare = comparison(words)](Number node) {
     return compare(ring_->node(node).statistics().*counter);
   };
 }

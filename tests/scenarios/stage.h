@@ -50,7 +50,7 @@ class Stage {
   void inject(Words& words);
   void until(Words& words);
   Condition condition(Words& words);
-  Condition condition_of_node(Number node, Words& words);
+  std::function<bool(Number)> condition_of_node(Words& words);
   static std::function<bool(std::uint64_t)> comparison(Words& words);
   evs::Node& running(Number number, const Words& words);
   evs::Fate fate_of(Number from, Number to, const evs::Message& message);

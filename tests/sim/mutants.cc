@@ -60,6 +60,20 @@ constexpr Mutant kMutants[] = {
 // Not found by 2,000 random seeds, or not yet tried that long: their rules are tested by the unit
 // tests alone.
 constexpr Mutant kRareMutants[] = {
+    {"previous_visit_counts_as_stable", "rule 3: what my previous visit numbered counts as stable"},
+    {"old_token_taken", "rule 7: a token of the old ring is taken after leaving Operational"},
+    {"obligation_reset_for_newcomer",
+     "rule 13: obligations are forgotten if one of the transitional set has none"},
+    {"obligation_only_shrinks", "rule 13: the obligation set never grows"},
+    {"obligation_taken_early", "rule 12: an obligation is taken on before everything has arrived"},
+    {"no_exchange_if_all_recovered", "rule 10: no exchange if all have recovered before"},
+    {"recovered_carried_over", "rule 12: the recovered bit of an earlier attempt counts"},
+    {"gains_forgotten", "rule 10: what an attempt brought is forgotten when it fails"},
+    {"numbers_before_install", "rule 15: messages are numbered before all have recovered"},
+    {"rests_unseen", "rule 16: the token rests before all know that everything is stable"},
+    {"message_goes_on_in_next_ring", "a message cut in two by a ring change is not begun again"},
+    {"ring_id_without_nonce", "identifiers: ring ids have no nonce"},
+    {"stale_join_taken", "membership: a Join of before the install ends the ring"},
     {"acknowledgement_of_another_ring", "rule 3: an acknowledgement of another ring counts"},
     {"obligation_dropped", "rule 13: the obligation set is dropped at the second recovery"},
     {"obligation_not_united", "rule 9: obligation sets are not united over the transitional set"},
