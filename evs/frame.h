@@ -32,6 +32,9 @@ class SendQueue {
   bool push(Service service, base::Bytes payload);
 
   bool empty() const { return messages_.empty(); }
+  std::size_t messages() const { return messages_.size(); }
+  std::size_t bytes() const { return bytes_; }
+
   // The longest message that push() would take; 0 too when it would take none.
   std::size_t room() const { return free() < kFrameHeaderBytes ? 0 : free() - kFrameHeaderBytes; }
 

@@ -26,7 +26,8 @@ Member::Member(const Config& config, base::Incarnation incarnation, base::Random
       candidates_(self_),
       readmission_(config_),
       windows_(config_),
-      send_queue_(config.send_queue_bytes_max) {
+      send_queue_(config.send_queue_bytes_max),
+      heard_(config_.nodes.size()) {
   CHECK(config.validate().has_value());
   ring_sequence_ = 2;
   ring_.emplace(RingId{ring_sequence_, self_.node, random_.u64()}, std::vector<Processor>{self_},
@@ -46,6 +47,8 @@ void Member::handle_datagram(Instant now, base::NodeId from, base::Bytes datagra
     ++statistics_.datagrams_malformed;
     return;
   }
+  const auto node = std::lower_bound(config_.nodes.begin(), config_.nodes.end(), from);
+  heard_[static_cast<std::size_t>(node - config_.nodes.begin())] = now.boot;
   dispatch(now, from, std::move(*message));
   drain_loopback(now);
 }

@@ -37,6 +37,8 @@ class Member {
   std::size_t send_room() const { return send_queue_.room(); }
   const Statistics& statistics() const { return statistics_; }
   const Windows& windows() const { return windows_; }
+  const Config& config() const { return config_; }
+  NodeStatus status(Instant now) const;  // node_status.cc
   void check_invariants() const;
 
  private:
@@ -156,6 +158,7 @@ class Member {
   std::deque<Transmit> transmits_;
   std::deque<Buffer> loopback_;  // What a ring of one passes to itself.
   std::deque<Event> events_;
+  std::vector<Deadline> heard_;  // When a datagram came last, of each configured node.
   Statistics statistics_;
 };
 

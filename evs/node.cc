@@ -57,6 +57,12 @@ const Statistics& Node::statistics() const {
 const Windows& Node::windows() const {
   return impl_->windows();
 }
+NodeStatus Node::status(Instant now) const {
+  return impl_->status(now);
+}
+const Config& Node::config() const {
+  return impl_->config();
+}
 void Node::check_invariants() const {
   impl_->check_invariants();
 }

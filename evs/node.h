@@ -16,6 +16,7 @@
 #include "base/time.h"
 #include "evs/config.h"
 #include "evs/event.h"
+#include "evs/node_status.h"
 #include "evs/statistics.h"
 #include "evs/trace.h"
 #include "evs/windows.h"
@@ -84,6 +85,8 @@ class Node {
   std::size_t send_room() const;
 
   const Statistics& statistics() const;
+  NodeStatus status(Instant now) const;
+  const Config& config() const;
 
   // As they stand now.
   const Windows& windows() const;

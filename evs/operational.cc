@@ -31,6 +31,7 @@ void Member::on_token(Instant now, base::NodeId from, TokenMessage token, Operat
     evidence_.confirmed_release = state.pass.passed_at;
     evidence_.confirmed = true;
   }
+  state.rotation.add(now.boot - evidence_.last_receipt.boot);
   evidence_.last_receipt = now;
   accept(now, *ring_, state.pass, token);
   const Sequence sequence = token.sequence;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "evs/event.h"
+#include "evs/node_status.h"
 #include "evs/ring.h"
 
 namespace evs {
@@ -47,6 +48,7 @@ struct Operational {
   Sequence asked = 0;          // Up to here an acknowledgement outside the token is wanted.
   Sequence asking = 0;         // Up to here this member itself has asked for them.
   Deadline presence_at;
+  RotationTimes rotation;
 
   // Each member's acknowledgement as last seen, and since when it has not moved while there was
   // more to acknowledge.

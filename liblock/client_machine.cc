@@ -291,6 +291,9 @@ void ClientMachine::on(const protocol::Status& status) {
 void ClientMachine::on(const protocol::Members& members) {
   on_answer(members.query, members);
 }
+void ClientMachine::on(const protocol::RingStatus& ring) {
+  on_answer(ring.query, ring);
+}
 
 void ClientMachine::on_answer(std::uint32_t query, protocol::Response answer) {
   if (queries_.erase(query) != 0) events_.push_back(QueryAnswered{query, std::move(answer)});
@@ -453,6 +456,8 @@ base::Result<std::uint32_t, CallError> ClientMachine::query(Instant now,
     status->query = id;
   } else if (auto* members = std::get_if<protocol::MembersQuery>(&question)) {
     members->query = id;
+  } else if (auto* ring = std::get_if<protocol::RingStatusQuery>(&question)) {
+    ring->query = id;
   } else {
     return base::error(CallError::invalid);
   }

@@ -100,7 +100,7 @@ class ClientMachine {
   // back.
   void forget(Instant now, RequestId acquire);
 
-  // List, Show, StatusQuery or MembersQuery; its `query` is set here. QueryAnswered follows.
+  // List, Show, or a query without arguments; its `query` is set here. QueryAnswered follows.
   base::Result<std::uint32_t, CallError> query(Instant now, protocol::Request question);
   void forget_query(std::uint32_t query) { queries_.erase(query); }
 
@@ -167,6 +167,7 @@ class ClientMachine {
   void on(const protocol::ShowPage& page);
   void on(const protocol::Status& status);
   void on(const protocol::Members& members);
+  void on(const protocol::RingStatus& ring);
 
   // What only an EVS instance may be told.
   template <typename Other>

@@ -18,6 +18,9 @@ struct lock_client {
   // What the last lock_status() gave out.
   liblock::protocol::Status status;
   std::vector<lock_counter> counters;
+
+  // And the last lock_ring_status().
+  std::vector<lock_ring_peer> peers;
 };
 
 namespace liblock {

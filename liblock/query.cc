@@ -113,6 +113,46 @@ void fill(lock_status_info& info, const Status& from) {
   info.state = bytes_of(from.state);
 }
 
+std::uint64_t nanoseconds(base::Duration duration) {
+  return static_cast<std::uint64_t>(duration.count());
+}
+
+lock_ring_peer peer_of(const RingPeer& from) {
+  lock_ring_peer peer{};
+  peer.node = base::value(from.node);
+  peer.self = from.self;
+  peer.incarnation = from.incarnation;
+  peer.acknowledged = from.acknowledged;
+  peer.heard = from.heard;
+  peer.heard_ago_ns = nanoseconds(from.heard_ago);
+  peer.barred = from.barred;
+  peer.key = from.key;
+  return peer;
+}
+
+void fill(lock_ring_info& info, const RingStatus& from) {
+  info.state = static_cast<lock_ring_state>(from.state);
+  info.ring_sequence = from.ring.sequence;
+  info.ring_representative = base::value(from.ring.representative);
+  info.ring_nonce = from.ring.nonce;
+  info.rotation_ns = nanoseconds(from.rotation);
+  info.rotation_average_ns = nanoseconds(from.rotation_average);
+  info.rotation_longest_ns = nanoseconds(from.rotation_longest);
+  info.highest = from.highest;
+  info.received = from.received;
+  info.stable = from.stable;
+  info.delivered = from.delivered;
+  info.stored = from.stored;
+  info.waiting_messages = from.waiting_messages;
+  info.waiting_bytes = from.waiting_bytes;
+  info.waiting_bytes_max = from.waiting_bytes_max;
+  info.waiting_datagrams = from.waiting_datagrams;
+  info.personal_window = from.personal_window;
+  info.rotation_window = from.rotation_window;
+  info.accelerated_window = from.accelerated_window;
+  info.outstanding_max = from.outstanding_max;
+}
+
 }  // namespace
 
 extern "C" {
@@ -174,6 +214,23 @@ int lock_members(lock_client* client, lock_member_fn* callback, void* arg) {
         member.address = bytes_of(from.address);
         if (const int stop = callback(&member, arg)) return stop;
       }
+      return 0;
+    });
+  });
+}
+
+int lock_ring_status(lock_client* client, lock_ring_info* info) {
+  return liblock::guarded(client, [&] {
+    if (info == nullptr) return int{LOCK_ERROR_INVALID};
+    return ask<RingStatus>(client, RingStatusQuery{}, [&](const RingStatus& status) {
+      client->peers.clear();
+      for (const RingPeer& peer : status.peers) client->peers.push_back(peer_of(peer));
+      lock_ring_info all{};
+      all.size = info->size;
+      fill(all, status);
+      all.peers = client->peers.data();
+      all.peers_len = client->peers.size();
+      std::memcpy(info, &all, std::min(info->size, sizeof all));
       return 0;
     });
   });

@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "liblock/protocol/messages.h"
 #include "lockd/replica.h"
+#include "lockd/ring_queries.h"
 
 namespace lockd {
 
@@ -28,6 +29,8 @@ struct QueriesConfig {
 
   // Counters of the layers below, appended to those of the replica. May be empty.
   std::function<void(std::vector<liblock::protocol::Counter>&)> more_counters;
+
+  RingQueriesConfig ring;
 };
 
 class Queries {
@@ -40,6 +43,10 @@ class Queries {
   liblock::protocol::Status answer(Instant now, const liblock::protocol::StatusQuery& query) const;
   liblock::protocol::Members answer(Instant now,
                                     const liblock::protocol::MembersQuery& query) const;
+  liblock::protocol::RingStatus answer(Instant now,
+                                       const liblock::protocol::RingStatusQuery& query) const {
+    return lockd::answer(now, config_.ring, query);
+  }
 
  private:
   liblock::protocol::ListItem item_of(const State& table, const dlm::ResourceView& resource) const;

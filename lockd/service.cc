@@ -38,13 +38,27 @@ void add_counters(const evs::net::Member& member, const std::vector<base::NodeId
   const evs::net::LinkStatistics link = member.statistics();
   const std::pair<const char*, std::uint64_t> values[] = {
       {"ring_tokens", ring.tokens_accepted},
+      {"ring_tokens_refused", ring.tokens_refused},
+      {"ring_token_retransmissions", ring.token_retransmissions},
       {"ring_token_losses", ring.token_losses},
       {"ring_packets_sent", ring.packets_sent},
       {"ring_packets_retransmitted", ring.packets_retransmitted},
+      {"ring_packets_duplicate", ring.packets_duplicate},
+      {"ring_acknowledgements_sent", ring.acknowledgements_sent},
       {"ring_messages_sent", ring.messages_sent},
       {"ring_messages_delivered", ring.messages_delivered},
+      {"ring_safe_delivered", ring.safe_delivered_regular},
+      {"ring_safe_by_acknowledgement", ring.safe_by_acknowledgement},
+      {"ring_delivered_transitional", ring.delivered_transitional},
+      {"ring_delivered_beyond_gap", ring.delivered_beyond_gap},
+      {"ring_gathers", ring.gathers},
       {"ring_installs", ring.installs},
       {"ring_recoveries", ring.recoveries},
+      {"ring_recoveries_failed", ring.recoveries_failed},
+      {"ring_failures_forced", ring.failures_forced},
+      {"ring_failures_to_receive", ring.failures_to_receive},
+      {"ring_strangers_barred", ring.strangers_barred},
+      {"ring_datagrams_malformed", ring.datagrams_malformed},
       {"datagrams_received", link.received},
       {"datagrams_from_group", link.from_group},
       {"datagrams_refused", link.received - link.opened},
@@ -149,6 +163,13 @@ base::Result<void, std::string> Service::open(const Config& config, evs::net::Ke
   }
   settings.queries.more_counters = [this, nodes = config.ring().nodes](auto& counters) {
     add_counters(*member_, nodes, counters);
+  };
+  settings.queries.ring.node = &member_->node();
+  settings.queries.ring.waiting_datagrams = [this] { return member_->statistics().waiting; };
+  settings.queries.ring.key_of = [this](base::NodeId node) -> std::uint16_t {
+    if (node == member_->node().self().node) return base::value(member_->key_in_use());
+    const auto key = member_->key_of(node);
+    return key ? base::value(*key) : std::uint16_t{0};
   };
   daemon_ =
       std::make_unique<Daemon>(settings, member_->node().self(), record_.record(), draw_secret);

@@ -438,6 +438,10 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::MembersQuery& qu
   send(now, id, queries_.answer(now, query));
 }
 
+void Sessions::on(Instant now, ConnectionId id, const protocol::RingStatusQuery& query) {
+  send(now, id, queries_.answer(now, query));
+}
+
 // ---- Commands ----
 
 void Sessions::submit(Instant now, Command::Body body) {

@@ -191,6 +191,7 @@ LinkStatistics Member::statistics() const {
   statistics.sealed = sealer_.sealed();
   statistics.copies = repeater_.copies();
   statistics.dropped = dropped_;
+  statistics.waiting = queue_.size();
   statistics.send_errors = socket_->send_errors();
   statistics.receive_errors = socket_->receive_errors();
   if (group_socket_) statistics.receive_errors += group_socket_->receive_errors();

@@ -61,6 +61,7 @@ struct LinkStatistics {
   std::uint64_t sealed = 0;       // Datagrams, each for one or more nodes.
   std::uint64_t copies = 0;       // Sent again as they were, each for one or more nodes.
   std::uint64_t dropped = 0;      // Not sealed, because the send queue was full.
+  std::uint64_t waiting = 0;      // In the send queue now.
   std::uint64_t send_errors = 0;  // Refused by the kernel for one receiver.
   std::uint64_t receive_errors = 0;
   int last_send_error = 0;  // An errno.

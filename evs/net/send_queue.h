@@ -29,6 +29,7 @@ class SendQueue {
 
   bool empty() const { return count_ == 0; }
   bool full() const { return count_ == kDatagramsMax; }
+  std::size_t size() const { return count_; }
 
   // Queues a datagram for these nodes, to be filled in by the caller. The queue must not be full,
   // and at least one node be named.

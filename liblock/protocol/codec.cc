@@ -30,6 +30,7 @@ template <> constexpr std::uint8_t kType<EvsJoin> = 11;
 template <> constexpr std::uint8_t kType<EvsLeave> = 12;
 template <> constexpr std::uint8_t kType<EvsMulticast> = 13;
 template <> constexpr std::uint8_t kType<EvsMulticastView> = 13;
+template <> constexpr std::uint8_t kType<RingStatusQuery> = 14;
 template <> constexpr std::uint8_t kType<Welcome> = 65;
 template <> constexpr std::uint8_t kType<Refused> = 66;
 template <> constexpr std::uint8_t kType<Reply> = 67;
@@ -45,6 +46,7 @@ template <> constexpr std::uint8_t kType<EvsCredit> = 76;
 template <> constexpr std::uint8_t kType<EvsDelivery> = 77;
 template <> constexpr std::uint8_t kType<EvsDeliveryView> = 77;
 template <> constexpr std::uint8_t kType<EvsConfiguration> = 78;
+template <> constexpr std::uint8_t kType<RingStatus> = 79;
 // clang-format on
 
 // The longest content of a frame, by what is in it.
@@ -301,6 +303,11 @@ void fields(Io& io, message_of<Io, MembersQuery>& v) {
   io.u32(v.query);
 }
 
+template <typename Io>
+void fields(Io& io, message_of<Io, RingStatusQuery>& v) {
+  io.u32(v.query);
+}
+
 // ---- Groups, both ways ----
 
 template <typename Io>
@@ -523,6 +530,42 @@ void fields(Io& io, message_of<Io, Members>& v) {
   io.u32(v.query);
   io.ring(v.ring);
   io.list(v.members, kMembersMax);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, RingPeer>& v) {
+  io.node(v.node);
+  io.u64(v.incarnation);
+  io.flag(v.self);
+  io.flag(v.barred);
+  io.u64(v.acknowledged);
+  io.flag(v.heard);
+  io.duration(v.heard_ago);
+  io.u16(v.key);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, RingStatus>& v) {
+  io.u32(v.query);
+  io.word(v.state, RingState::operational, RingState::left);
+  io.ring(v.ring);
+  io.duration(v.rotation);
+  io.duration(v.rotation_average);
+  io.duration(v.rotation_longest);
+  io.u64(v.highest);
+  io.u64(v.received);
+  io.u64(v.stable);
+  io.u64(v.delivered);
+  io.u64(v.stored);
+  io.u64(v.waiting_messages);
+  io.u64(v.waiting_bytes);
+  io.u64(v.waiting_bytes_max);
+  io.u64(v.waiting_datagrams);
+  io.u32(v.personal_window);
+  io.u32(v.rotation_window);
+  io.u32(v.accelerated_window);
+  io.u32(v.outstanding_max);
+  io.list(v.peers, kMembersMax);
 }
 
 // ---- Frames ----

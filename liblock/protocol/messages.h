@@ -210,6 +210,13 @@ struct MembersQuery {
   friend bool operator==(const MembersQuery&, const MembersQuery&) = default;
 };
 
+// Answered with RingStatus.
+struct RingStatusQuery {
+  std::uint32_t query = 0;
+
+  friend bool operator==(const RingStatusQuery&, const RingStatusQuery&) = default;
+};
+
 // ---- Of an EVS instance to its daemon ----
 
 // Numbers of EVS_TYPE_* of the historical API, and of evs::Service.
@@ -251,8 +258,9 @@ constexpr std::uint64_t evs_cost(std::size_t groups, std::size_t payload) {
 }
 static_assert(evs_cost(kEvsGroupsMax, kEvsPayloadBytesMax) <= kEvsWindow / 2);
 
-using Request = std::variant<Hello, Acquire, Release, Cancel, Keepalive, Close, List, Show,
-                             StatusQuery, MembersQuery, EvsJoin, EvsLeave, EvsMulticast>;
+using Request =
+    std::variant<Hello, Acquire, Release, Cancel, Keepalive, Close, List, Show, StatusQuery,
+                 MembersQuery, EvsJoin, EvsLeave, EvsMulticast, RingStatusQuery>;
 
 // ---- Daemon to client ----
 
@@ -454,6 +462,54 @@ struct Members {
   friend bool operator==(const Members&, const Members&) = default;
 };
 
+enum class RingState : std::uint8_t {
+  operational = 0,
+  gather = 1,
+  commit = 2,
+  recovery = 3,
+  left = 4
+};
+
+// One configured node, as the ring member of the daemon sees it.
+struct RingPeer {
+  NodeId node{};
+  std::uint64_t incarnation = 0;  // 0: not a member.
+  bool self = false;
+  bool barred = false;             // Not heard for a while: it broke rings in vain.
+  std::uint64_t acknowledged = 0;  // A member is known to have all packets up to here.
+  bool heard = false;              // Something of it has come, so long ago:
+  Duration heard_ago{0};
+  std::uint16_t key = 0;  // It was last heard to seal with this one; 0: not heard.
+
+  friend bool operator==(const RingPeer&, const RingPeer&) = default;
+};
+
+// What is meant in detail: evs/node_status.h. Numbers are places in the order of the ring.
+struct RingStatus {
+  std::uint32_t query = 0;
+  RingState state = RingState::operational;
+  RingId ring;  // The regular configuration last installed.
+  Duration rotation{0};
+  Duration rotation_average{0};
+  Duration rotation_longest{0};
+  std::uint64_t highest = 0;
+  std::uint64_t received = 0;
+  std::uint64_t stable = 0;
+  std::uint64_t delivered = 0;
+  std::uint64_t stored = 0;
+  std::uint64_t waiting_messages = 0;  // For a number.
+  std::uint64_t waiting_bytes = 0;
+  std::uint64_t waiting_bytes_max = 0;
+  std::uint64_t waiting_datagrams = 0;  // For the socket.
+  std::uint32_t personal_window = 0;    // Packets, as evs/config.h has them.
+  std::uint32_t rotation_window = 0;
+  std::uint32_t accelerated_window = 0;
+  std::uint32_t outstanding_max = 0;
+  std::vector<RingPeer> peers;  // Every configured node, in the order of their ids.
+
+  friend bool operator==(const RingStatus&, const RingStatus&) = default;
+};
+
 // ---- To an EVS instance ----
 
 // Answer to its Hello. The configuration that stands follows at once.
@@ -512,6 +568,6 @@ struct EvsConfiguration {
 
 using Response =
     std::variant<Welcome, Refused, Reply, State, Lost, ListPage, ShowPage, Status, Members,
-                 EvsWelcome, EvsDone, EvsCredit, EvsDelivery, EvsConfiguration>;
+                 EvsWelcome, EvsDone, EvsCredit, EvsDelivery, EvsConfiguration, RingStatus>;
 
 }  // namespace liblock::protocol

@@ -70,6 +70,54 @@ struct Status {
   std::vector<std::pair<std::string, std::uint64_t>> counters;
 };
 
+struct EvsRing {
+  std::uint64_t sequence = 0;
+  std::uint32_t representative = 0;
+  std::uint64_t nonce = 0;
+};
+
+// One configured node, as the ring member of the daemon sees it.
+struct RingPeer {
+  std::uint32_t node = 0;
+  bool self = false;
+  std::uint64_t incarnation = 0;  // 0: not a member.
+  std::uint64_t acknowledged = 0;
+  bool heard = false;
+  base::Duration heard_ago{0};
+  bool barred = false;
+  std::uint16_t key = 0;  // 0: not heard.
+};
+
+struct RingStatus {
+  std::string state;
+  EvsRing id;
+  base::Duration rotation{0};
+  base::Duration rotation_average{0};
+  base::Duration rotation_longest{0};
+  std::uint64_t highest = 0;
+  std::uint64_t received = 0;
+  std::uint64_t stable = 0;
+  std::uint64_t delivered = 0;
+  std::uint64_t stored = 0;
+  std::uint64_t waiting_messages = 0;
+  std::uint64_t waiting_bytes = 0;
+  std::uint64_t waiting_bytes_max = 0;
+  std::uint64_t waiting_datagrams = 0;
+  std::uint32_t personal_window = 0;
+  std::uint32_t rotation_window = 0;
+  std::uint32_t accelerated_window = 0;
+  std::uint32_t outstanding_max = 0;
+  std::vector<RingPeer> peers;
+};
+
+// How much of it people want to read; JSON has it all.
+struct FullStatus {
+  Status status;
+  RingStatus ring;
+  bool only_ring = false;
+  bool counters = false;
+};
+
 struct Member {
   std::uint32_t node = 0;
   std::uint64_t incarnation = 0;
@@ -100,12 +148,6 @@ struct KeyUse {
 struct EvsProcessor {
   std::uint32_t node = 0;
   std::uint64_t incarnation = 0;
-};
-
-struct EvsRing {
-  std::uint64_t sequence = 0;
-  std::uint32_t representative = 0;
-  std::uint64_t nonce = 0;
 };
 
 struct EvsMessage {

@@ -45,6 +45,19 @@ double seconds(base::Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
+// Null stands for what is not known.
+Json json_of(const RingPeer& peer) {
+  const bool member = peer.incarnation != 0;
+  return {{"node", peer.node},
+          {"self", peer.self},
+          {"member", member},
+          {"incarnation", member ? Json(hexadecimal(peer.incarnation)) : Json()},
+          {"acknowledged", member ? Json(peer.acknowledged) : Json()},
+          {"heard_seconds_ago", peer.heard ? Json(seconds(peer.heard_ago)) : Json()},
+          {"barred", peer.barred},
+          {"key", peer.key == 0 ? Json() : Json(peer.key)}};
+}
+
 }  // namespace
 
 std::string json_of(const Listing& listing) {
@@ -85,7 +98,11 @@ std::string json_of(const Showing& showing) {
                {"stale", showing.stale}});
 }
 
-std::string json_of(const Status& status) {
+std::string json_of(const FullStatus& full) {
+  const Status& status = full.status;
+  const RingStatus& ring = full.ring;
+  Json peers = Json::array();
+  for (const RingPeer& peer : ring.peers) peers.push_back(json_of(peer));
   Json counters = Json::object();
   for (const auto& [name, value] : status.counters) counters[text(name)] = value;
   return line({{"cluster", text(status.cluster)},
@@ -109,6 +126,28 @@ std::string json_of(const Status& status) {
                {"locks", status.locks},
                {"waiting", status.waiting},
                {"daemon", text(status.daemon)},
+               {"ring_state", ring.state},
+               {"token",
+                {{"rotation_seconds", seconds(ring.rotation)},
+                 {"rotation_average_seconds", seconds(ring.rotation_average)},
+                 {"rotation_longest_seconds", seconds(ring.rotation_longest)}}},
+               {"order",
+                {{"highest", ring.highest},
+                 {"received", ring.received},
+                 {"stable", ring.stable},
+                 {"delivered", ring.delivered}}},
+               {"windows",
+                {{"personal", ring.personal_window},
+                 {"rotation", ring.rotation_window},
+                 {"accelerated", ring.accelerated_window},
+                 {"outstanding_max", ring.outstanding_max}}},
+               {"queues",
+                {{"messages", ring.waiting_messages},
+                 {"bytes", ring.waiting_bytes},
+                 {"bytes_max", ring.waiting_bytes_max},
+                 {"datagrams", ring.waiting_datagrams},
+                 {"packets_stored", ring.stored}}},
+               {"peers", peers},
                {"counters", counters}});
 }
 

@@ -40,8 +40,15 @@ class Main {
   int operator()(const ShowOptions& verb) const {
     return ask([&](Query& query) { return query.show(options_.lockspace, verb.name); });
   }
-  int operator()(const StatusOptions&) const {
-    return ask([](Query& query) { return query.status(); });
+  int operator()(const StatusOptions& verb) const {
+    return ask([&](Query& query) {
+      auto status = query.full_status();
+      if (status) {
+        status->only_ring = verb.ring;
+        status->counters = verb.counters;
+      }
+      return status;
+    });
   }
   int operator()(const MembersOptions&) const {
     return ask([](Query& query) { return query.members(); });

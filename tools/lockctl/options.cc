@@ -117,6 +117,9 @@ class Parser {
     show_->add_option("NAME", show_options_.name, "The lock")->required()->check(checked_name);
     add_lockspace(show_);
     status_ = app_.add_subcommand("status", "This machine's daemon and its cluster");
+    auto* ring = status_->add_flag("--ring", status_options_.ring,
+                                   "The ring in detail: its members, its counters");
+    status_->add_flag("--counters", status_options_.counters, "All counters too")->excludes(ring);
     members_ = app_.add_subcommand("members", "The configured nodes and how they are");
   }
 
@@ -185,7 +188,7 @@ class Parser {
     } else if (show_->parsed()) {
       options_.verb = show_options_;
     } else if (status_->parsed()) {
-      options_.verb = StatusOptions{};
+      options_.verb = status_options_;
     } else if (members_->parsed()) {
       options_.verb = MembersOptions{};
     } else if (keys_->parsed()) {
@@ -232,6 +235,7 @@ class Parser {
   RunOptions run_options_;
   ListOptions list_options_;
   ShowOptions show_options_;
+  StatusOptions status_options_;
   EvsJoinOptions evs_join_options_;
   EvsSendOptions evs_send_options_;
   KeygenOptions keygen_options_;

@@ -30,7 +30,11 @@ struct ShowOptions {
   std::string name;
 };
 
-struct StatusOptions {};
+struct StatusOptions {
+  bool ring = false;
+  bool counters = false;
+};
+
 struct MembersOptions {};
 
 struct EvsJoinOptions {

@@ -91,6 +91,55 @@ int add_member(const lock_member* item, void* arg) {
   return 0;
 }
 
+std::string state_name(lock_ring_state state) {
+  switch (state) {
+    case LOCK_RING_OPERATIONAL:
+      return "operational";
+    case LOCK_RING_GATHER:
+      return "gather";
+    case LOCK_RING_COMMIT:
+      return "commit";
+    case LOCK_RING_RECOVERY:
+      return "recovery";
+    case LOCK_RING_LEFT:
+      return "left";
+  }
+  return "?";
+}
+
+base::Duration duration(std::uint64_t nanoseconds) {
+  return base::Duration(static_cast<std::int64_t>(nanoseconds));
+}
+
+RingStatus ring_of(const lock_ring_info& from) {
+  RingStatus ring;
+  ring.state = state_name(from.state);
+  ring.id = {from.ring_sequence, from.ring_representative, from.ring_nonce};
+  ring.rotation = duration(from.rotation_ns);
+  ring.rotation_average = duration(from.rotation_average_ns);
+  ring.rotation_longest = duration(from.rotation_longest_ns);
+  ring.highest = from.highest;
+  ring.received = from.received;
+  ring.stable = from.stable;
+  ring.delivered = from.delivered;
+  ring.stored = from.stored;
+  ring.waiting_messages = from.waiting_messages;
+  ring.waiting_bytes = from.waiting_bytes;
+  ring.waiting_bytes_max = from.waiting_bytes_max;
+  ring.waiting_datagrams = from.waiting_datagrams;
+  ring.personal_window = from.personal_window;
+  ring.rotation_window = from.rotation_window;
+  ring.accelerated_window = from.accelerated_window;
+  ring.outstanding_max = from.outstanding_max;
+  for (std::size_t i = 0; i < from.peers_len; ++i) {
+    const lock_ring_peer& peer = from.peers[i];
+    ring.peers.push_back({peer.node, peer.self != 0, peer.incarnation, peer.acknowledged,
+                          peer.heard != 0, duration(peer.heard_ago_ns), peer.barred != 0,
+                          peer.key});
+  }
+  return ring;
+}
+
 const char* or_null(const std::string& text) {
   return text.empty() ? nullptr : text.c_str();
 }
@@ -173,6 +222,19 @@ base::Result<Status, Failure> Query::status() {
     status.counters.emplace_back(text(info.counters[i].name), info.counters[i].value);
   }
   return status;
+}
+
+base::Result<FullStatus, Failure> Query::full_status() {
+  auto status = this->status();
+  if (!status) return base::error(status.error());
+  lock_ring_info info{};
+  info.size = sizeof info;
+  const int error = lock_ring_status(client_.get(), &info);
+  if (error != 0) return base::error(failure(error));
+  FullStatus full;
+  full.status = std::move(*status);
+  full.ring = ring_of(info);
+  return full;
 }
 
 base::Result<std::vector<Member>, Failure> Query::members() {

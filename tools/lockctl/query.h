@@ -20,6 +20,7 @@ class Query {
   base::Result<Listing, Failure> list(const std::string& lockspace, const std::string& prefix);
   base::Result<Showing, Failure> show(const std::string& lockspace, const std::string& name);
   base::Result<Status, Failure> status();
+  base::Result<FullStatus, Failure> full_status();
   base::Result<std::vector<Member>, Failure> members();
   base::Result<KeyUse, Failure> key_use();
 

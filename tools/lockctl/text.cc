@@ -5,30 +5,11 @@
 
 #include "tools/lockctl/duration.h"
 #include "tools/lockctl/name.h"
+#include "tools/lockctl/ring_text.h"
+#include "tools/lockctl/table.h"
 
 namespace tools::lockctl {
 namespace {
-
-using Row = std::vector<std::string>;
-
-// Columns as wide as their widest cell; the last one as it comes.
-std::string table(const std::vector<Row>& rows) {
-  Row::size_type columns = rows.front().size();
-  std::vector<std::size_t> widths(columns, 0);
-  for (const Row& row : rows) {
-    for (Row::size_type i = 0; i < columns; ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string out;
-  for (const Row& row : rows) {
-    for (Row::size_type i = 0; i < columns; ++i) {
-      out += row[i];
-      if (i + 1 < columns) out.append(widths[i] - row[i].size() + 2, ' ');
-    }
-    while (out.back() == ' ') out.pop_back();
-    out += '\n';
-  }
-  return out;
-}
 
 std::string number(std::uint64_t value) {
   return value == 0 ? "-" : std::to_string(value);
@@ -94,7 +75,9 @@ std::string text_of(const Showing& showing) {
   return notice + table(rows);
 }
 
-std::string text_of(const Status& status) {
+std::string text_of(const FullStatus& full) {
+  const Status& status = full.status;
+  if (full.only_ring) return ring_details(status, full.ring);
   const auto n = [](std::uint64_t value) { return std::to_string(value); };
   std::string out = "node " + n(status.node) + " of cluster " + printable(status.cluster) + ": " +
                     printable(status.state) +
@@ -104,16 +87,19 @@ std::string text_of(const Status& status) {
       {"votes",
        n(status.votes) + " of " + n(status.votes_configured) + ", quorum " + n(status.quorum)},
       {"epoch", n(status.epoch) + ", the table is held by " + n(status.holders)},
-      {"ring", n(status.ring_sequence) + "." + n(status.ring_representative) + ":" +
-                   hexadecimal(status.ring_nonce)},
       {"lease", format_duration(status.lease)},
       {"locks", n(status.locks) + " held, " + n(status.waiting) + " waiting, on " +
                     n(status.resources) + " names"},
       {"sessions", n(status.sessions) + ", of them " + n(status.orphaned) + " orphaned"},
       {"lockd", printable(status.daemon)},
   };
-  for (const auto& [name, value] : status.counters) rows.push_back({printable(name), n(value)});
-  return out + table(rows);
+  const std::vector<Row> of_ring = ring_rows(status, full.ring);
+  rows.insert(rows.begin() + 2, of_ring.begin(), of_ring.end());
+  out += table(rows);
+  if (!full.counters) return out;
+  std::vector<Row> counters = {{"COUNTER", "SINCE THE START"}};
+  for (const auto& [name, value] : status.counters) counters.push_back({printable(name), n(value)});
+  return out + "\n" + table(counters);
 }
 
 std::string text_of(const std::vector<Member>& members) {

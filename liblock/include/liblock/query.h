@@ -119,6 +119,56 @@ typedef int lock_member_fn(const lock_member* member, void* arg);
 /* Every configured node, by id. */
 LOCK_API int lock_members(lock_client* client, lock_member_fn* callback, void* arg);
 
+enum lock_ring_state {
+  LOCK_RING_OPERATIONAL = 0, /* The ring stands; in the others a new one is being formed. */
+  LOCK_RING_GATHER = 1,
+  LOCK_RING_COMMIT = 2,
+  LOCK_RING_RECOVERY = 3,
+  LOCK_RING_LEFT = 4
+};
+
+/* One configured node, as the daemon that was asked sees it. */
+typedef struct lock_ring_peer {
+  uint32_t node;
+  int self;
+  uint64_t incarnation;  /* 0: not a member of the ring. */
+  uint64_t acknowledged; /* A member is known to have all packets up to this one. */
+  int heard;             /* Something of it has come, so long ago: */
+  uint64_t heard_ago_ns;
+  int barred;   /* Not heard for a while, because it ended rings without being in the next one. */
+  uint16_t key; /* Seals with this one; 0: not heard. */
+} lock_ring_peer;
+
+/* The library fills as many of its fields as `size` says. Numbers of packets are places in the
+ * order of the ring, windows are in packets. */
+typedef struct lock_ring_info {
+  size_t size; /* sizeof(lock_ring_info). */
+  enum lock_ring_state state;
+  uint64_t ring_sequence; /* Of the ring that was formed last. */
+  uint32_t ring_representative;
+  uint64_t ring_nonce;
+  uint64_t rotation_ns; /* The token's, from visit to visit; on an idle ring it rests on its way. */
+  uint64_t rotation_average_ns;
+  uint64_t rotation_longest_ns;
+  uint64_t highest;          /* The last packet known here, */
+  uint64_t received;         /* the last one before a gap, */
+  uint64_t stable;           /* the last one that everybody is known to have, */
+  uint64_t delivered;        /* and the last one delivered here. */
+  uint64_t stored;           /* Packets kept here. */
+  uint64_t waiting_messages; /* For the token. */
+  uint64_t waiting_bytes;
+  uint64_t waiting_bytes_max;
+  uint64_t waiting_datagrams;  /* For the socket. */
+  uint32_t personal_window;    /* A member sends so many in a visit of the token, */
+  uint32_t rotation_window;    /* all of them in a rotation, */
+  uint32_t accelerated_window; /* so many of a visit after the token; */
+  uint32_t outstanding_max;    /* and so many may be numbered that not everybody has. */
+  const lock_ring_peer* peers; /* By id. */
+  size_t peers_len;
+} lock_ring_info;
+
+LOCK_API int lock_ring_status(lock_client* client, lock_ring_info* info);
+
 #ifdef __cplusplus
 }
 #endif

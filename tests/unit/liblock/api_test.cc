@@ -453,6 +453,18 @@ TEST_CASE("questions are answered page by page, without a session and without a 
   CHECK(shorter.lease_ns == 99);
 
   int members = 0;
+  lock_ring_info ring{};
+  ring.size = sizeof ring;
+  CHECK(lock_ring_status(client, &ring) == 0);
+  CHECK(ring.state == LOCK_RING_GATHER);
+  CHECK(ring.rotation_average_ns == 210);
+  CHECK(ring.outstanding_max == 1024);
+  REQUIRE(ring.peers_len == 2);
+  CHECK_FALSE(ring.peers[0].heard);
+  CHECK(ring.peers[1].node == 2);
+  CHECK(ring.peers[1].heard_ago_ns == 77);
+  CHECK(ring.peers[1].key == 9);
+  CHECK(lock_ring_status(client, nullptr) == LOCK_ERROR_INVALID);
   CHECK(lock_members(
             client,
             [](const lock_member*, void* arg) {

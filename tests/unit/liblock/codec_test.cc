@@ -45,7 +45,8 @@ std::vector<Request> requests() {
           StatusQuery{3},
           MembersQuery{4},
           EvsJoin{5, {GroupKey{counted<32>(3)}, GroupKey{}}},
-          EvsLeave{6, {}}};
+          EvsLeave{6, {}},
+          RingStatusQuery{7}};
 }
 
 // The same, with lists at their limit or short.
@@ -76,6 +77,19 @@ std::vector<Response> responses(bool full) {
   Members members{4, {5, NodeId{1}, 6}, {}};
   members.members.assign(count(kMembersMax),
                          Member{NodeId{2}, 77, 1, true, true, MemberState::active, longest});
+  RingStatus ring;
+  ring.query = 8;
+  ring.state = RingState::left;
+  ring.ring = {5, NodeId{1}, 6};
+  ring.rotation = base::Duration{1}, ring.rotation_average = base::Duration{2},
+  ring.rotation_longest = base::Duration{3};
+  ring.highest = 4, ring.received = 5, ring.stable = 6, ring.delivered = 7, ring.stored = 8;
+  ring.waiting_messages = 9, ring.waiting_bytes = 10, ring.waiting_bytes_max = 11,
+  ring.waiting_datagrams = 12;
+  ring.personal_window = 13, ring.rotation_window = 14, ring.accelerated_window = 15,
+  ring.outstanding_max = 16;
+  ring.peers.assign(count(kMembersMax),
+                    RingPeer{NodeId{2}, 77, true, true, 4, true, base::Duration{5}, 6});
   return {Welcome{kVersion, NodeId{3}, true, SessionId{9}, counted<16>(40), 3, note.remaining, true,
                   note},
           Refused{Refusal::limit, std::string(kAdviceBytesMax, 'a')},
@@ -93,7 +107,8 @@ std::vector<Response> responses(bool full) {
                            {5, NodeId{1}, 6},
                            std::vector<Processor>(count(kMembersMax), kProcessor),
                            std::vector<Processor>(count(kMembersMax), kProcessor),
-                           {kProcessor}}};
+                           {kProcessor}},
+          ring};
 }
 
 template <typename Message>

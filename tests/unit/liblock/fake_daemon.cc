@@ -225,6 +225,18 @@ void FakeDaemon::on_request(Peer& peer, const Request& request) {
     answer.query = members->query;
     answer.members.resize(3);
     say(peer, answer);
+  } else if (const auto* ring = std::get_if<RingStatusQuery>(&request)) {
+    RingStatus answer;
+    answer.query = ring->query;
+    answer.state = RingState::gather;
+    answer.rotation_average = base::Duration(210);
+    answer.outstanding_max = 1024;
+    answer.peers.resize(2);
+    answer.peers[1].node = NodeId{2};
+    answer.peers[1].heard = true;
+    answer.peers[1].heard_ago = base::Duration(77);
+    answer.peers[1].key = 9;
+    say(peer, answer);
   }
 }
 

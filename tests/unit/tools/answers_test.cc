@@ -75,7 +75,8 @@ TEST_CASE("a lock that is held back for the leases from before is said to be nob
 }
 
 TEST_CASE("the status says in its first line whether locks are granted here") {
-  Status status;
+  FullStatus full;
+  Status& status = full.status;
   status.cluster = "demo";
   status.node = 2;
   status.state = "active";
@@ -83,13 +84,104 @@ TEST_CASE("the status says in its first line whether locks are granted here") {
   status.voter = true;
   status.ring_nonce = 0xfedcba9876543210;
   status.counters = {{"datagrams_dropped", 3}};
-  CHECK(text_of(status).find("node 2 of cluster demo: active, in the primary component\n") == 0);
-  const json answer = json::parse(json_of(status));
+  CHECK(text_of(full).find("node 2 of cluster demo: active, in the primary component\n") == 0);
+  const json answer = json::parse(json_of(full));
   CHECK(answer["primary"] == true);
   CHECK(answer["ring"]["nonce"] == "fedcba9876543210");
   CHECK(answer["counters"]["datagrams_dropped"] == 3);
   status.primary = false;
-  CHECK(text_of(status).find(", no quorum\n") != std::string::npos);
+  CHECK(text_of(full).find(", no quorum\n") != std::string::npos);
+}
+
+namespace {
+
+FullStatus a_ring() {
+  FullStatus full;
+  full.status.counters = {{"activations", 4},
+                          {"ring_token_losses", 1},
+                          {"ring_token_retransmissions", 6},
+                          {"ring_packets_sent", 900},
+                          {"ring_packets_retransmitted", 7}};
+  RingStatus& ring = full.ring;
+  ring.state = "operational";
+  ring.id = {16, 1, 0xab};
+  ring.rotation = std::chrono::microseconds(150);
+  ring.rotation_average = std::chrono::microseconds(210);
+  ring.rotation_longest = std::chrono::milliseconds(3);
+  ring.highest = 40;
+  ring.received = 39;
+  ring.stable = 30;
+  ring.delivered = 38;
+  ring.stored = 10;
+  ring.waiting_messages = 2;
+  ring.waiting_bytes = 300;
+  ring.waiting_bytes_max = 4000;
+  ring.waiting_datagrams = 1;
+  ring.personal_window = 41;
+  ring.rotation_window = 121;
+  ring.accelerated_window = 21;
+  ring.outstanding_max = 1025;
+  ring.peers = {{1, true, 0xaa, 39, false, {}, false, 1},
+                {2, false, 0xbb, 30, true, std::chrono::milliseconds(5), false, 2},
+                {3, false, 0, 0, true, std::chrono::seconds(2), true, 0}};
+  return full;
+}
+
+}  // namespace
+
+TEST_CASE("the status tells how the ring is in a few lines") {
+  const std::string text = text_of(a_ring());
+  for (const char* line :
+       {"ring      16.1:ab, operational: nodes 1 2, without 3\n",
+        "token     210us a rotation, the longest 3ms\n",
+        "lost      1 token; sent again 6 tokens and 7 packets of 900\n",
+        "windows   41 packets a visit, 21 of them after the token; 121 a rotation, 1025 that not "
+        "all have\n",
+        "queues    2 messages (300 bytes) for the token, 1 datagram for the socket; 10 packets "
+        "kept\n",
+        "keys      1: nodes 1; 2: nodes 2; not heard: 3\n"}) {
+    CAPTURE(text);
+    CHECK(text.find(line) != std::string::npos);
+  }
+  CHECK(text.find("activations") == std::string::npos);
+  FullStatus forming = a_ring();
+  forming.ring.state = "gather";
+  forming.counters = true;
+  CHECK(text_of(forming).find("token     none: a new ring is being formed\n") != std::string::npos);
+  CHECK(text_of(forming).find("activations                 4\n") != std::string::npos);
+}
+
+TEST_CASE("the ring in detail is a line for each node, and the counters of the ring") {
+  FullStatus full = a_ring();
+  full.only_ring = true;
+  const std::string text = text_of(full);
+  CAPTURE(text);
+  CHECK(text.find("order    packets to 40 known, 39 received, 38 delivered, 30 stable\n") !=
+        std::string::npos);
+  CHECK(text.find("NODE          STATE   ACKNOWLEDGED  BEHIND  HEARD    KEY  INCARNATION\n"
+                  "1 (this one)  member  39            1       -        1    aa\n"
+                  "2             member  30            10      5ms ago  2    bb\n"
+                  "3             barred  -             -       2s ago   -    -\n") !=
+        std::string::npos);
+  CHECK(text.find("ring_token_losses") != std::string::npos);
+  CHECK(text.find("activations") == std::string::npos);
+}
+
+TEST_CASE("programs get all of the ring's state, and null for what is not known") {
+  const json told = json::parse(json_of(a_ring()));
+  CHECK(told["ring_state"] == "operational");
+  CHECK(told["token"]["rotation_average_seconds"] == 0.00021);
+  CHECK(told["order"]["stable"] == 30);
+  CHECK(told["windows"]["accelerated"] == 21);
+  CHECK(told["queues"]["bytes_max"] == 4000);
+  CHECK(told["queues"]["packets_stored"] == 10);
+  CHECK(told["peers"][1]["incarnation"] == "00000000000000bb");
+  CHECK(told["peers"][1]["heard_seconds_ago"] == 0.005);
+  CHECK(told["peers"][0]["heard_seconds_ago"].is_null());
+  CHECK(told["peers"][2]["member"] == false);
+  CHECK(told["peers"][2]["acknowledged"].is_null());
+  CHECK(told["peers"][2]["key"].is_null());
+  CHECK(told["peers"][2]["barred"] == true);
 }
 
 TEST_CASE("members are listed with this one marked") {

@@ -97,6 +97,7 @@ TEST_CASE("a wrong line is a usage error that says what to do") {
                              parse({"run", "jobs", "-E", "x", "--", "true"}),
                              parse({"ls", "--lockspace", "", "x"}),
                              parse({"status", "extra"}),
+                             parse({"status", "--ring", "--counters"}),
                              parse({"keygen"}),
                              parse({"keys", "--add"}),
                              parse({"keys", "f", "--use", "0"}),

@@ -1,0 +1,60 @@
+#include "lockd/ring_queries.h"
+
+#include <algorithm>
+
+namespace lockd {
+
+namespace protocol = liblock::protocol;
+
+namespace {
+
+// A clock that was read in another place may be a moment behind.
+base::Duration not_negative(base::Duration duration) {
+  return std::max(base::Duration::zero(), duration);
+}
+
+protocol::RingPeer peer_of(const evs::PeerStatus& from, const RingQueriesConfig& config) {
+  protocol::RingPeer peer;
+  peer.node = from.node;
+  peer.self = from.node == config.node->self().node;
+  peer.barred = from.barred;
+  if (from.member) peer.incarnation = base::value(from.member->incarnation);
+  peer.acknowledged = from.acknowledged;
+  peer.heard = from.heard.has_value();
+  if (from.heard) peer.heard_ago = not_negative(*from.heard);
+  if (config.key_of) peer.key = config.key_of(from.node);
+  return peer;
+}
+
+}  // namespace
+
+protocol::RingStatus answer(base::Instant now, const RingQueriesConfig& config,
+                            const protocol::RingStatusQuery& query) {
+  protocol::RingStatus answer;
+  answer.query = query.query;
+  if (config.node == nullptr) return answer;
+  const evs::NodeStatus status = config.node->status(now);
+  const evs::Config& limits = config.node->config();
+  answer.state = static_cast<protocol::RingState>(config.node->state());
+  answer.ring = config.node->regular().id;
+  answer.rotation = not_negative(status.rotation.last);
+  answer.rotation_average = not_negative(status.rotation.average);
+  answer.rotation_longest = not_negative(status.rotation.longest);
+  answer.highest = status.highest;
+  answer.received = status.received;
+  answer.stable = status.stable;
+  answer.delivered = status.delivered;
+  answer.stored = status.stored;
+  answer.waiting_messages = status.waiting_messages;
+  answer.waiting_bytes = status.waiting_bytes;
+  answer.waiting_bytes_max = limits.send_queue_bytes_max;
+  if (config.waiting_datagrams) answer.waiting_datagrams = config.waiting_datagrams();
+  answer.personal_window = limits.personal_window;
+  answer.rotation_window = limits.rotation_window;
+  answer.accelerated_window = limits.accelerated_window;
+  answer.outstanding_max = limits.outstanding_max;
+  for (const evs::PeerStatus& peer : status.peers) answer.peers.push_back(peer_of(peer, config));
+  return answer;
+}
+
+}  // namespace lockd
