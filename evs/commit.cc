@@ -27,7 +27,7 @@ void Member::enter_commit(Instant now, CommitMessage commit) {
   state.sent = std::move(commit);
   state_ = std::move(state);
   const auto& entered = std::get<Commit>(state_);
-  trace(TraceEvent::enter_commit, entered.sent.ring);
+  tell_members(TraceEvent::enter_commit, entered.sent.ring, entered.sent.members);
   send_to(entered.sent.members[entered.sent.hop % members], entered.passed);
 }
 
@@ -38,7 +38,7 @@ void Member::on_join(Instant now, const JoinMessage& join, Commit& state) {
   if (!std::binary_search(members.begin(), members.end(), join.sender)) return;
   if (join.ring_sequence < state.sent.ring.sequence) return;
   start_round(state.sent.members);
-  enter_gather(now, "a Join came in Commit", &join);
+  enter_gather(now, Reason::join_in_commit, join.sender, &join);
 }
 
 void Member::on_commit(Instant now, base::NodeId from, CommitMessage commit, Commit& state) {

@@ -11,9 +11,13 @@ namespace evs {
 
 // `join` is what made us gather, if a Join did. Whoever else is to be proposed or has failed is
 // already among the candidates.
-void Member::enter_gather(Instant now, std::string_view reason, const JoinMessage* join) {
+void Member::enter_gather(Instant now, Reason reason, const Processor& by,
+                          const JoinMessage* join) {
   ++statistics_.gathers;
-  trace(TraceEvent::enter_gather, ring_->id, 0, 0, reason);
+  TraceRecord record{TraceEvent::enter_gather, ring_->id};
+  record.reason = reason;
+  record.processor = by;
+  trace(record);
   // Leaving is final: whatever the old ring's token was doing here is forgotten [rule 7].
   Gather state;
   state.consensus_at = now.boot + config_.consensus_timeout;
@@ -53,10 +57,21 @@ void Member::start_round(const std::vector<Processor>& proposed) {
 
 // True if it changed what I think.
 bool Member::take_join(const JoinMessage& join) {
-  if (candidates_.has_failed(join.sender)) return false;
+  if (candidates_.has_failed(join.sender)) {
+    // Another one, whom it reached first, may have told me already that it is gone, but not why.
+    TraceRecord record{TraceEvent::candidate_failed, ring_->id};
+    record.reason = Reason::said_so;
+    record.processor = join.sender;
+    if (join.leaving) trace(record);
+    return false;
+  }
   ring_sequence_ = std::max(ring_sequence_, join.ring_sequence);
-  return join.leaving ? candidates_.fail(join.sender)
-                      : candidates_.merge(join.sender, join.candidates, join.forwarded);
+  const std::vector<Candidate> before = candidates_.sets();
+  const bool changed = join.leaving
+                           ? candidates_.fail(join.sender)
+                           : candidates_.merge(join.sender, join.candidates, join.forwarded);
+  if (changed) tell_candidates(before, Reason::told, &join);
+  return changed;
 }
 
 void Member::on_join(Instant now, const JoinMessage& join, Gather& state) {
@@ -70,7 +85,9 @@ void Member::on_join(Instant now, const JoinMessage& join, Gather& state) {
 }
 
 void Member::on_consensus_timeout(Instant now, Gather& state) {
+  const std::vector<Candidate> before = candidates_.sets();
   candidates_.fail_silent();
+  tell_candidates(before, Reason::silent);
   state.consensus_at = now.boot + config_.consensus_timeout;
   send_join(now, state);
   after_join(now, state);
@@ -87,6 +104,7 @@ void Member::after_join(Instant now, Gather& state) {
     force_failure(now, state);
     return;
   }
+  if (agreed_ != alive) tell_members(TraceEvent::consensus, ring_->id, alive);
   agreed_ = alive;
   if (alive.front() != self_) {
     state.consensus_at.reset();
@@ -107,10 +125,12 @@ void Member::after_join(Instant now, Gather& state) {
 // [Agarwal94]. If it is me, I go on alone.
 void Member::force_failure(Instant now, Gather& state) {
   ++statistics_.failures_forced;
+  const std::vector<Candidate> before = candidates_.sets();
   const Processor hindmost = candidates_.hindmost(state.forwarded);
   for (const Processor& processor : candidates_.alive()) {
     if (hindmost == self_ || processor == hindmost) candidates_.fail(processor);
   }
+  tell_candidates(before, Reason::token_stops);
   state.previous.clear();
   state.consensus_at = now.boot + config_.consensus_timeout;
   state.commit_lost_at.reset();

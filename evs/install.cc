@@ -61,7 +61,8 @@ void Member::announce_transitional(const Recovery& state) {
   std::set_difference(ring_->members.begin(), ring_->members.end(), members.begin(), members.end(),
                       std::back_inserter(change.departed));
   change.last_token = evidence_.last_receipt;
-  trace(TraceEvent::install_transitional, change.configuration.id);
+  tell_departed(change.departed);
+  tell_members(TraceEvent::install_transitional, change.configuration.id, members);
   regular_.members =
       members;  // Until the regular configuration is announced, for its list of the joined.
   events_.push_back(std::move(change));
@@ -78,7 +79,8 @@ void Member::announce_regular(Instant now) {
   change.last_token = now;
   regular_ = change.configuration;
   evidence_ = TokenEvidence{ring_->id, now, {}, false};
-  trace(TraceEvent::install_regular, ring_->id);
+  tell_joined(change.joined);
+  tell_members(TraceEvent::install_regular, ring_->id, ring_->members);
   events_.push_back(std::move(change));
 }
 

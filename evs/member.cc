@@ -27,9 +27,10 @@ Member::Member(const Config& config, base::Incarnation incarnation, base::Random
       readmission_(config_),
       windows_(config_),
       send_queue_(config.send_queue_bytes_max),
-      heard_(config_.nodes.size()) {
+      acquaintances_(config_.nodes),
+      now_(now) {
   CHECK(config.validate().has_value());
-  ring_sequence_ = 2;
+  ring_sequence_ = kFirstRingSequence;
   ring_.emplace(RingId{ring_sequence_, self_.node, random_.u64()}, std::vector<Processor>{self_},
                 self_, config_.outstanding_max);
   announce_regular(now);
@@ -41,14 +42,14 @@ Member::Member(const Config& config, base::Incarnation incarnation, base::Random
 }
 
 void Member::handle_datagram(Instant now, base::NodeId from, base::Bytes datagram) {
+  now_ = now;
   ++statistics_.datagrams_received;
   std::optional<Message> message = decode(datagram);
   if (!message || mask_of(from) == 0 || from == self_.node) {
     ++statistics_.datagrams_malformed;
     return;
   }
-  const auto node = std::lower_bound(config_.nodes.begin(), config_.nodes.end(), from);
-  heard_[static_cast<std::size_t>(node - config_.nodes.begin())] = now.boot;
+  acquaintances_.heard(now.boot, from);
   dispatch(now, from, std::move(*message));
   drain_loopback(now);
 }
@@ -113,13 +114,14 @@ void Member::drain_loopback(Instant now) {
 }
 
 void Member::handle_timeout(Instant now) {
+  now_ = now;
   const auto due = [&](const Deadline& deadline) { return deadline && *deadline <= now.boot; };
 
   if (auto* state = std::get_if<Operational>(&state_)) {
     if (due(state->pass.lost_at)) {
       ++statistics_.token_losses;
-      trace(TraceEvent::token_lost, ring_->id, state->pass.accepted_hop, 0, "operational");
-      enter_gather(now, "token lost");
+      tell_token(TraceEvent::token_lost, now, *ring_, state->pass);
+      enter_gather(now, Reason::token_lost);
     } else {
       if (due(state->pass.retransmit_at)) retransmit_token(now, *ring_, state->pass);
       if (due(state->wake_at)) wake_holder(now, *state);
@@ -130,13 +132,13 @@ void Member::handle_timeout(Instant now) {
     if (due(gather->consensus_at)) {
       on_consensus_timeout(now, *gather);
     } else if (due(gather->commit_lost_at)) {
-      enter_gather(now, "no Commit token after consensus");
+      enter_gather(now, Reason::no_commit);
     } else if (due(gather->join_at)) {
       send_join(now, *gather);
     }
   } else if (auto* commit = std::get_if<Commit>(&state_)) {
     if (due(commit->lost_at)) {
-      enter_gather(now, "Commit token lost");
+      enter_gather(now, Reason::commit_lost);
     } else if (due(commit->retransmit_at)) {
       send_to(commit->sent.members[commit->sent.hop % commit->sent.members.size()], commit->passed);
       commit->retransmit_at = now.boot + config_.token_retransmit;
@@ -145,8 +147,8 @@ void Member::handle_timeout(Instant now) {
     if (due(recovery->pass.lost_at)) {
       ++statistics_.token_losses;
       ++statistics_.recoveries_failed;
-      trace(TraceEvent::token_lost, recovery->ring.id, recovery->pass.accepted_hop, 0, "recovery");
-      enter_gather(now, "token lost in recovery");
+      tell_token(TraceEvent::token_lost, now, recovery->ring, recovery->pass);
+      enter_gather(now, Reason::token_lost_in_recovery);
     } else {
       if (due(recovery->pass.retransmit_at)) retransmit_token(now, recovery->ring, recovery->pass);
       if (due(recovery->commit_retransmit_at)) {
@@ -160,6 +162,7 @@ void Member::handle_timeout(Instant now) {
 
 base::Result<void, MulticastError> Member::multicast(Instant now, Service service,
                                                      base::Bytes payload) {
+  now_ = now;
   if (std::holds_alternative<Left>(state_)) return base::error(MulticastError::left);
   if (payload.size() > kMessageBytesMax) return base::error(MulticastError::too_long);
   if (!send_queue_.push(service, payload)) return base::error(MulticastError::try_again);
@@ -177,7 +180,8 @@ base::Result<void, MulticastError> Member::multicast(Instant now, Service servic
 }
 
 // The farewell is not acknowledged: if it is lost the others find out by the lost token.
-void Member::leave(Instant) {
+void Member::leave(Instant now) {
+  now_ = now;
   if (std::holds_alternative<Left>(state_)) return;
   JoinMessage farewell;
   farewell.sender = self_;
@@ -259,9 +263,16 @@ NodeMask Member::mask_of(base::NodeId node) const {
   return NodeMask{1} << (found - config_.nodes.begin());
 }
 
-void Member::trace(TraceEvent event, const RingId& ring, Sequence sequence, std::uint32_t index,
-                   std::string_view detail) {
-  if (trace_ != nullptr) trace_->record({event, ring, sequence, index, detail});
+void Member::trace(TraceEvent event, const RingId& ring, Sequence sequence, std::uint32_t index) {
+  TraceRecord record{event, ring};
+  record.sequence = sequence;
+  record.index = index;
+  trace(record);
+}
+
+void Member::trace(const TraceRecord& record) {
+  recorder_.record(now_.boot, record);
+  if (trace_ != nullptr) trace_->record(record);
 }
 
 void Member::check_invariants() const {

@@ -7,14 +7,19 @@
 #include <optional>
 
 #include "base/random.h"
+#include "evs/acquaintances.h"
 #include "evs/candidates.h"
 #include "evs/codec.h"
+#include "evs/flight_recorder.h"
 #include "evs/node.h"
 #include "evs/readmission.h"
 #include "evs/state.h"
 #include "evs/windows.h"
 
 namespace evs {
+
+// Of the ring that a member is alone in when it starts.
+constexpr std::uint64_t kFirstRingSequence = 2;
 
 class Member {
  public:
@@ -38,6 +43,7 @@ class Member {
   const Statistics& statistics() const { return statistics_; }
   const Windows& windows() const { return windows_; }
   const Config& config() const { return config_; }
+  const FlightRecorder& recorder() const { return recorder_; }
   NodeStatus status(Instant now) const;  // node_status.cc
   void check_invariants() const;
 
@@ -49,8 +55,19 @@ class Member {
   void send_to_ring(const Ring& ring, Buffer datagram);
   void send_to_configured(Buffer datagram);
   NodeMask mask_of(base::NodeId node) const;
-  void trace(TraceEvent event, const RingId& ring, Sequence sequence = 0, std::uint32_t index = 0,
-             std::string_view detail = {});
+  void trace(TraceEvent event, const RingId& ring, Sequence sequence = 0, std::uint32_t index = 0);
+  void trace(const TraceRecord& record);
+
+  // tell.cc: what only people want to know.
+  std::uint32_t mask_of(const std::vector<Processor>& processors) const;
+  void tell_members(TraceEvent event, const RingId& ring, const std::vector<Processor>& members);
+  void tell_token(TraceEvent event, Instant now, const Ring& ring, const TokenPass& pass);
+  void tell_candidates(const std::vector<Candidate>& before, Reason reason,
+                       const JoinMessage* join = nullptr);
+  void tell_acknowledgement(TraceEvent event, std::size_t index, Duration stood);
+  void tell_departed(const std::vector<Processor>& departed);
+  void tell_joined(const std::vector<Processor>& joined);
+  void tell_retransmissions(Instant now, std::uint64_t packets, Operational& state);
 
   // token.cc: what Operational and Recovery do alike with a token.
   bool acceptable(const Ring& ring, const TokenPass& pass, base::NodeId from,
@@ -98,7 +115,8 @@ class Member {
   void deliver_packet(Ring& ring, Sequence sequence, const Packet& packet, bool transitional);
 
   // gather.cc
-  void enter_gather(Instant now, std::string_view reason, const JoinMessage* join = nullptr);
+  void enter_gather(Instant now, Reason reason, const Processor& by = {},
+                    const JoinMessage* join = nullptr);
   bool take_join(const JoinMessage& join);
   void start_round(const std::vector<Processor>& proposed);
   void on_packet(Instant now, PacketMessage packet, Gather& state);
@@ -158,7 +176,9 @@ class Member {
   std::deque<Transmit> transmits_;
   std::deque<Buffer> loopback_;  // What a ring of one passes to itself.
   std::deque<Event> events_;
-  std::vector<Deadline> heard_;  // When a datagram came last, of each configured node.
+  FlightRecorder recorder_;
+  Acquaintances acquaintances_;
+  Instant now_;  // Of the input that is being handled; for the recorder alone.
   Statistics statistics_;
 };
 

@@ -60,6 +60,9 @@ const Windows& Node::windows() const {
 NodeStatus Node::status(Instant now) const {
   return impl_->status(now);
 }
+const FlightRecorder& Node::recorder() const {
+  return impl_->recorder();
+}
 const Config& Node::config() const {
   return impl_->config();
 }

@@ -16,6 +16,7 @@
 #include "base/time.h"
 #include "evs/config.h"
 #include "evs/event.h"
+#include "evs/flight_recorder.h"
 #include "evs/node_status.h"
 #include "evs/statistics.h"
 #include "evs/trace.h"
@@ -86,6 +87,9 @@ class Node {
 
   const Statistics& statistics() const;
   NodeStatus status(Instant now) const;
+
+  // Borrowed; the next input may change it.
+  const FlightRecorder& recorder() const;
   const Config& config() const;
 
   // As they stand now.

@@ -29,7 +29,7 @@ NodeStatus Member::status(Instant now) const {
       peer.member = ring_->members[*index];
       peer.acknowledged = ring_->acknowledged[*index];
     }
-    if (heard_[i]) peer.heard = now.boot - *heard_[i];
+    if (const auto heard = acquaintances_.last_heard(peer.node)) peer.heard = now.boot - *heard;
     peer.barred = readmission_.barred(now.boot, peer.node, ring_->size());
     status.peers.push_back(peer);
   }

@@ -102,6 +102,7 @@ void Member::release(Instant now, Operational& state) {
   std::uint32_t left = allowed;
   answer_requests(*ring_, token, left);
   std::size_t repeated = allowed - left;
+  tell_retransmissions(now, allowed - left, state);
   token.rotation_packets -= std::min(token.rotation_packets, state.pass.packets_sent);
   token.rotation_packets += allowed - left;
   std::vector<Buffer> batch = number_waiting(token, left, state);
@@ -230,18 +231,23 @@ void Member::send_presence(Instant now, Operational& state) {
 
 void Member::on_presence(Instant now, const PresenceMessage& presence, Operational&) {
   if (ring_->contains(presence.sender) || bars(now, presence.sender)) return;
+  const std::vector<Candidate> before = candidates_.sets();
   candidates_.merge(presence.sender, {});
-  enter_gather(now, "another ring is present");
+  tell_candidates(before, Reason::started_anew);
+  enter_gather(now, Reason::ring_present, presence.sender);
 }
 
 // A ring that stands is not left for a stranger who has ended it too often.
 bool Member::bars(Instant now, const Processor& stranger) {
   if (!readmission_.barred(now.boot, stranger.node, ring_->size())) return false;
   ++statistics_.strangers_barred;
+  TraceRecord record{TraceEvent::stranger_barred, ring_->id};
+  record.processor = stranger;
+  trace(record);
   return true;
 }
 
-void Member::on_join(Instant now, const JoinMessage& join, Operational&) {
+void Member::on_join(Instant now, const JoinMessage& join, Operational& state) {
   const bool member = ring_->contains(join.sender);
   if (member && stale(join)) return;
   // Who takes me to have failed forms a ring without me; my own token will tell me.
@@ -249,7 +255,8 @@ void Member::on_join(Instant now, const JoinMessage& join, Operational&) {
     if (candidate.failed && candidate.processor == self_) return;
   }
   if (!member && (join.leaving || bars(now, join.sender))) return;
-  enter_gather(now, join.leaving ? "a member leaves" : "a Join came", &join);
+  tell_token(TraceEvent::token_awaited, now, *ring_, state.pass);
+  enter_gather(now, join.leaving ? Reason::member_leaves : Reason::join_came, join.sender, &join);
 }
 
 // A member whose acknowledgement stands still while the ring moves on does not receive; the others
@@ -259,13 +266,20 @@ void Member::watch_progress(Instant now, Operational& state, Sequence sequence) 
     Operational::Progress& progress = state.progress[i];
     const Sequence acknowledged = ring_->acknowledged[i];
     if (acknowledged >= sequence || acknowledged != progress.acknowledged) {
-      progress = {acknowledged, now.boot};
+      if (progress.told)
+        tell_acknowledgement(TraceEvent::acknowledgement_moves, i, now.boot - progress.since);
+      progress = {acknowledged, now.boot, false};
     } else if (i != ring_->self_index &&
                now.boot - progress.since > config_.fail_to_receive_timeout) {
       ++statistics_.failures_to_receive;
+      tell_acknowledgement(TraceEvent::candidate_failed, i, now.boot - progress.since);
       candidates_.fail(ring_->members[i]);
-      enter_gather(now, "a member fails to receive");
+      enter_gather(now, Reason::fails_to_receive, ring_->members[i]);
       return;
+    } else if (!progress.told && now.boot - progress.since > config_.fail_to_receive_timeout / 4) {
+      // Long before it is taken to have failed.
+      progress.told = true;
+      tell_acknowledgement(TraceEvent::acknowledgement_stands, i, now.boot - progress.since);
     }
   }
 }

@@ -27,6 +27,7 @@ void Member::enter_recovery(Instant now, CommitMessage commit) {
   state.low = ring_->store.received();
   for (std::size_t i = 0; i < commit.members.size(); ++i) {
     const CommitEntry& entry = commit.entries[i];
+    if (entry.old_ring.sequence == kFirstRingSequence) acquaintances_.alone(commit.members[i]);
     if (entry.old_ring != ring_->id) continue;
     const auto old =
         std::lower_bound(ring_->members.begin(), ring_->members.end(), commit.members[i]);
@@ -65,7 +66,7 @@ void Member::enter_recovery(Instant now, CommitMessage commit) {
   state.commit_passed = encode(commit);
   if (members > 1) state.commit_retransmit_at = now.boot + config_.token_retransmit;
   send_to(commit.members[commit.hop % members], state.commit_passed);
-  trace(TraceEvent::enter_recovery, commit.ring, state.low);
+  tell_members(TraceEvent::enter_recovery, commit.ring, commit.members);
   state_ = std::move(state);
 }
 
@@ -73,7 +74,7 @@ void Member::on_join(Instant now, const JoinMessage& join, Recovery& state) {
   if (!state.ring.contains(join.sender) || join.ring_sequence < state.ring.id.sequence) return;
   ++statistics_.recoveries_failed;
   start_round(state.ring.members);
-  enter_gather(now, "a Join came in Recovery", &join);
+  enter_gather(now, Reason::join_in_recovery, join.sender, &join);
 }
 
 // The Commit token is back from its second pass: the representative makes the ring's first token of

@@ -28,6 +28,7 @@ struct TokenPass {
   Deadline retransmit_at;
   Deadline lost_at;
   std::uint32_t packets_sent = 0;  // At the last visit; for flow control.
+  std::uint32_t times_again = 0;   // The token passed on was sent again so often.
 };
 
 // The ring is whole: the token turns, messages are numbered and delivered. Ended by the loss of the
@@ -50,11 +51,16 @@ struct Operational {
   Deadline presence_at;
   RotationTimes rotation;
 
+  // Packets sent again since then, for the flight recorder.
+  std::uint64_t packets_again = 0;
+  Duration again_since{};
+
   // Each member's acknowledgement as last seen, and since when it has not moved while there was
   // more to acknowledge.
   struct Progress {
     Sequence acknowledged = 0;
     Duration since{};
+    bool told = false;  // That it stands still.
   };
   std::vector<Progress> progress;
 };

@@ -120,6 +120,7 @@ void Member::pass_token(Instant now, const Ring& ring, TokenPass& pass, TokenMes
   pass.passed_sequence = token.sequence;
   pass.passed = encode(token);
   pass.passed_at = now;
+  pass.times_again = 0;
   pass.lost_at = now.boot + config_.token_timeout;
   if (ring.size() > 1) pass.retransmit_at = now.boot + config_.token_retransmit;
   trace(TraceEvent::token_released, ring.id, token.hop);
@@ -128,6 +129,7 @@ void Member::pass_token(Instant now, const Ring& ring, TokenPass& pass, TokenMes
 
 void Member::retransmit_token(Instant now, const Ring& ring, TokenPass& pass) {
   ++statistics_.token_retransmissions;
+  ++pass.times_again;
   if (MUTANT("release_stamped_at_retransmission")) pass.passed_at = now;
   send_to(ring.members[ring.successor()], pass.passed);
   pass.retransmit_at = now.boot + config_.token_retransmit;

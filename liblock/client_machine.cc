@@ -294,6 +294,9 @@ void ClientMachine::on(const protocol::Members& members) {
 void ClientMachine::on(const protocol::RingStatus& ring) {
   on_answer(ring.query, ring);
 }
+void ClientMachine::on(const protocol::RingLogPage& page) {
+  on_answer(page.query, page);
+}
 
 void ClientMachine::on_answer(std::uint32_t query, protocol::Response answer) {
   if (queries_.erase(query) != 0) events_.push_back(QueryAnswered{query, std::move(answer)});
@@ -458,6 +461,8 @@ base::Result<std::uint32_t, CallError> ClientMachine::query(Instant now,
     members->query = id;
   } else if (auto* ring = std::get_if<protocol::RingStatusQuery>(&question)) {
     ring->query = id;
+  } else if (auto* log = std::get_if<protocol::RingLogQuery>(&question)) {
+    log->query = id;
   } else {
     return base::error(CallError::invalid);
   }

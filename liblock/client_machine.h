@@ -168,6 +168,7 @@ class ClientMachine {
   void on(const protocol::Status& status);
   void on(const protocol::Members& members);
   void on(const protocol::RingStatus& ring);
+  void on(const protocol::RingLogPage& page);
 
   // What only an EVS instance may be told.
   template <typename Other>

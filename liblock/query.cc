@@ -153,6 +153,34 @@ void fill(lock_ring_info& info, const RingStatus& from) {
   info.outstanding_max = from.outstanding_max;
 }
 
+int ring_log(lock_client* client, RingLogQuery question, lock_ring_log_fn* callback, void* arg) {
+  for (;;) {
+    bool more = false;
+    const int error = ask<RingLogPage>(client, question, [&](const RingLogPage& page) {
+      more = page.more;
+      for (const RingEvent& from : page.events) {
+        // A log that does not move on would never end.
+        if (from.number <= question.since) return int{LOCK_ERROR_PROTOCOL};
+        question.since = from.number;
+        lock_ring_event event{};
+        event.number = from.number;
+        event.ago_ns = nanoseconds(from.ago);
+        event.lasted_ns = nanoseconds(from.lasted);
+        event.times = from.times;
+        event.event = bytes_of(from.event);
+        event.ring_sequence = from.ring.sequence;
+        event.ring_representative = base::value(from.ring.representative);
+        event.ring_nonce = from.ring.nonce;
+        event.node = base::value(from.node);
+        event.text = bytes_of(from.text);
+        if (const int stop = callback(&event, arg)) return stop;
+      }
+      return more && page.events.empty() ? int{LOCK_ERROR_PROTOCOL} : 0;
+    });
+    if (error != 0 || !more) return error;
+  }
+}
+
 }  // namespace
 
 extern "C" {
@@ -233,6 +261,13 @@ int lock_ring_status(lock_client* client, lock_ring_info* info) {
       std::memcpy(info, &all, std::min(info->size, sizeof all));
       return 0;
     });
+  });
+}
+
+int lock_ring_log(lock_client* client, uint64_t since, lock_ring_log_fn* callback, void* arg) {
+  return liblock::guarded(client, [&] {
+    return callback == nullptr ? int{LOCK_ERROR_INVALID}
+                               : ring_log(client, RingLogQuery{0, since}, callback, arg);
   });
 }
 

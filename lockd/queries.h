@@ -47,6 +47,10 @@ class Queries {
                                        const liblock::protocol::RingStatusQuery& query) const {
     return lockd::answer(now, config_.ring, query);
   }
+  liblock::protocol::RingLogPage answer(Instant now,
+                                        const liblock::protocol::RingLogQuery& query) const {
+    return lockd::answer(now, config_.ring, query);
+  }
 
  private:
   liblock::protocol::ListItem item_of(const State& table, const dlm::ResourceView& resource) const;

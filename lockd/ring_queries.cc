@@ -1,6 +1,10 @@
 #include "lockd/ring_queries.h"
 
 #include <algorithm>
+#include <string>
+#include <utility>
+
+#include "evs/flight_text.h"
 
 namespace lockd {
 
@@ -24,6 +28,11 @@ protocol::RingPeer peer_of(const evs::PeerStatus& from, const RingQueriesConfig&
   if (from.heard) peer.heard_ago = not_negative(*from.heard);
   if (config.key_of) peer.key = config.key_of(from.node);
   return peer;
+}
+
+std::string text_of(std::string text) {
+  if (text.size() > protocol::kTextBytesMax) text.resize(protocol::kTextBytesMax);
+  return text;
 }
 
 }  // namespace
@@ -55,6 +64,31 @@ protocol::RingStatus answer(base::Instant now, const RingQueriesConfig& config,
   answer.outstanding_max = limits.outstanding_max;
   for (const evs::PeerStatus& peer : status.peers) answer.peers.push_back(peer_of(peer, config));
   return answer;
+}
+
+protocol::RingLogPage answer(base::Instant now, const RingQueriesConfig& config,
+                             const protocol::RingLogQuery& query) {
+  protocol::RingLogPage page;
+  page.query = query.query;
+  if (config.node == nullptr) return page;
+  const auto records = config.node->recorder().records(query.since, protocol::kRingEventsMax + 1);
+  for (const evs::FlightRecord& record : records) {
+    if (page.events.size() == protocol::kRingEventsMax) {
+      page.more = true;
+      break;
+    }
+    protocol::RingEvent event;
+    event.number = record.number;
+    event.ago = not_negative(now.boot - record.at);
+    event.lasted = not_negative(record.last_at - record.at);
+    event.times = record.times;
+    event.event = evs::to_string(record.what.event);
+    event.ring = record.what.ring;
+    event.node = record.what.processor.node;
+    event.text = text_of(evs::describe(config.node->config().nodes, record.what));
+    page.events.push_back(std::move(event));
+  }
+  return page;
 }
 
 }  // namespace lockd

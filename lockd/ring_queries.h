@@ -1,4 +1,5 @@
-// Answers to what people ask about the ring below: how its member stands. Pure; what is told is a
+// Answers to what people ask about the ring below: how its member stands and what
+// happened to it. Pure; what is told is a
 // reading of the member's own state.
 #pragma once
 
@@ -23,5 +24,8 @@ struct RingQueriesConfig {
 
 liblock::protocol::RingStatus answer(base::Instant now, const RingQueriesConfig& config,
                                      const liblock::protocol::RingStatusQuery& query);
+
+liblock::protocol::RingLogPage answer(base::Instant now, const RingQueriesConfig& config,
+                                      const liblock::protocol::RingLogQuery& query);
 
 }  // namespace lockd

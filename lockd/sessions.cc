@@ -442,6 +442,10 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::RingStatusQuery&
   send(now, id, queries_.answer(now, query));
 }
 
+void Sessions::on(Instant now, ConnectionId id, const protocol::RingLogQuery& query) {
+  send(now, id, queries_.answer(now, query));
+}
+
 // ---- Commands ----
 
 void Sessions::submit(Instant now, Command::Body body) {

@@ -31,6 +31,7 @@ template <> constexpr std::uint8_t kType<EvsLeave> = 12;
 template <> constexpr std::uint8_t kType<EvsMulticast> = 13;
 template <> constexpr std::uint8_t kType<EvsMulticastView> = 13;
 template <> constexpr std::uint8_t kType<RingStatusQuery> = 14;
+template <> constexpr std::uint8_t kType<RingLogQuery> = 15;
 template <> constexpr std::uint8_t kType<Welcome> = 65;
 template <> constexpr std::uint8_t kType<Refused> = 66;
 template <> constexpr std::uint8_t kType<Reply> = 67;
@@ -47,6 +48,7 @@ template <> constexpr std::uint8_t kType<EvsDelivery> = 77;
 template <> constexpr std::uint8_t kType<EvsDeliveryView> = 77;
 template <> constexpr std::uint8_t kType<EvsConfiguration> = 78;
 template <> constexpr std::uint8_t kType<RingStatus> = 79;
+template <> constexpr std::uint8_t kType<RingLogPage> = 80;
 // clang-format on
 
 // The longest content of a frame, by what is in it.
@@ -67,6 +69,7 @@ static_assert(kListItemsMax * (64 + kLockspaceBytesMax + kResourceBytesMax + kCo
               kResponseBytesMax);
 static_assert(kShowLocksMax * (64 + kCommandBytesMax) < kResponseBytesMax);
 static_assert(kMembersMax * (64 + kTextBytesMax) < kResponseBytesMax);
+static_assert(kRingEventsMax * (80 + 2 * kTextBytesMax) < kResponseBytesMax);
 static_assert(64 + 3 * kMembersMax * 12 < kResponseBytesMax);
 static_assert(128 + kEvsGroupsMax * sizeof(GroupKey) + kEvsPayloadBytesMax < kEvsFrameBytesMax);
 static_assert(256 + 3 * kTextBytesMax + kCountersMax * (16 + kTextBytesMax) < kResponseBytesMax);
@@ -306,6 +309,12 @@ void fields(Io& io, message_of<Io, MembersQuery>& v) {
 template <typename Io>
 void fields(Io& io, message_of<Io, RingStatusQuery>& v) {
   io.u32(v.query);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, RingLogQuery>& v) {
+  io.u32(v.query);
+  io.u64(v.since);
 }
 
 // ---- Groups, both ways ----
@@ -566,6 +575,25 @@ void fields(Io& io, message_of<Io, RingStatus>& v) {
   io.u32(v.accelerated_window);
   io.u32(v.outstanding_max);
   io.list(v.peers, kMembersMax);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, RingEvent>& v) {
+  io.u64(v.number);
+  io.duration(v.ago);
+  io.duration(v.lasted);
+  io.u32(v.times);
+  io.name(v.event, kTextBytesMax);
+  io.ring(v.ring);
+  io.node(v.node);
+  io.text(v.text, kTextBytesMax);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, RingLogPage>& v) {
+  io.u32(v.query);
+  io.flag(v.more);
+  io.list(v.events, kRingEventsMax);
 }
 
 // ---- Frames ----

@@ -65,6 +65,7 @@ constexpr std::size_t kListItemsMax = 64;  // In one page.
 constexpr std::size_t kShowLocksMax = 64;  // In one page.
 constexpr std::size_t kMembersMax = 64;
 constexpr std::size_t kCountersMax = 128;
+constexpr std::size_t kRingEventsMax = 64;  // In one page.
 constexpr std::size_t kTextBytesMax = 255;  // Every other text.
 
 // Requests sent and not answered (`queued` is an answer). A client sends no more; a daemon may hang
@@ -217,6 +218,14 @@ struct RingStatusQuery {
   friend bool operator==(const RingStatusQuery&, const RingStatusQuery&) = default;
 };
 
+// What happened to the ring of late, with numbers above `since`. Answered with one RingLogPage.
+struct RingLogQuery {
+  std::uint32_t query = 0;
+  std::uint64_t since = 0;
+
+  friend bool operator==(const RingLogQuery&, const RingLogQuery&) = default;
+};
+
 // ---- Of an EVS instance to its daemon ----
 
 // Numbers of EVS_TYPE_* of the historical API, and of evs::Service.
@@ -260,7 +269,7 @@ static_assert(evs_cost(kEvsGroupsMax, kEvsPayloadBytesMax) <= kEvsWindow / 2);
 
 using Request =
     std::variant<Hello, Acquire, Release, Cancel, Keepalive, Close, List, Show, StatusQuery,
-                 MembersQuery, EvsJoin, EvsLeave, EvsMulticast, RingStatusQuery>;
+                 MembersQuery, EvsJoin, EvsLeave, EvsMulticast, RingStatusQuery, RingLogQuery>;
 
 // ---- Daemon to client ----
 
@@ -510,6 +519,29 @@ struct RingStatus {
   friend bool operator==(const RingStatus&, const RingStatus&) = default;
 };
 
+// A record of the ring member's flight recorder (evs/flight_recorder.h).
+struct RingEvent {
+  std::uint64_t number = 0;  // 1, 2, 3, ... since the daemon started.
+  Duration ago{0};           // When it came first, counted from the answer,
+  Duration lasted{0};        // and how long it came again, so many
+  std::uint32_t times = 1;   // times.
+  std::string event;         // A word.
+  RingId ring;
+  NodeId node{};  // Whom it is about; 0: nobody.
+  std::string text;
+
+  friend bool operator==(const RingEvent&, const RingEvent&) = default;
+};
+
+// Oldest first.
+struct RingLogPage {
+  std::uint32_t query = 0;
+  bool more = false;  // Ask again with the last number.
+  std::vector<RingEvent> events;
+
+  friend bool operator==(const RingLogPage&, const RingLogPage&) = default;
+};
+
 // ---- To an EVS instance ----
 
 // Answer to its Hello. The configuration that stands follows at once.
@@ -566,8 +598,8 @@ struct EvsConfiguration {
   friend bool operator==(const EvsConfiguration&, const EvsConfiguration&) = default;
 };
 
-using Response =
-    std::variant<Welcome, Refused, Reply, State, Lost, ListPage, ShowPage, Status, Members,
-                 EvsWelcome, EvsDone, EvsCredit, EvsDelivery, EvsConfiguration, RingStatus>;
+using Response = std::variant<Welcome, Refused, Reply, State, Lost, ListPage, ShowPage, Status,
+                              Members, EvsWelcome, EvsDone, EvsCredit, EvsDelivery,
+                              EvsConfiguration, RingStatus, RingLogPage>;
 
 }  // namespace liblock::protocol

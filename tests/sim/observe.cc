@@ -35,7 +35,8 @@ void World::on_trace(std::size_t node, const evs::TraceRecord& record) {
   if (!trace_) return;
   std::string line(evs::to_string(record.event));
   line += " ring=" + base::to_string(record.ring) + " seq=" + std::to_string(record.sequence);
-  if (!record.detail.empty()) line += " " + std::string(record.detail);
+  if (record.reason != evs::Reason::none) line += " " + std::string(evs::to_string(record.reason));
+  if (record.processor.node != base::NodeId{}) line += " " + base::to_string(record.processor);
   say(node, line);
 }
 

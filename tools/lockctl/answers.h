@@ -118,6 +118,21 @@ struct FullStatus {
   bool counters = false;
 };
 
+struct RingEvent {
+  std::uint64_t number = 0;
+  base::Duration ago{0};
+  base::Duration lasted{0};
+  std::uint32_t times = 1;
+  std::string event;
+  EvsRing ring;
+  std::uint32_t node = 0;  // 0: nobody.
+  std::string text;
+};
+
+struct RingLog {
+  std::vector<RingEvent> events;  // Oldest first.
+};
+
 struct Member {
   std::uint32_t node = 0;
   std::uint64_t incarnation = 0;

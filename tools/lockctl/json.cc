@@ -151,6 +151,21 @@ std::string json_of(const FullStatus& full) {
                {"counters", counters}});
 }
 
+std::string json_of(const RingLog& log) {
+  Json list = Json::array();
+  for (const RingEvent& event : log.events) {
+    list.push_back({{"number", event.number},
+                    {"seconds_ago", seconds(event.ago)},
+                    {"times", event.times},
+                    {"lasted_seconds", seconds(event.lasted)},
+                    {"event", text(event.event)},
+                    {"ring", json_of(event.ring)},
+                    {"node", event.node == 0 ? Json() : Json(event.node)},
+                    {"text", text(event.text)}});
+  }
+  return line({{"events", list}});
+}
+
 std::string json_of(const std::vector<Member>& members) {
   Json list = Json::array();
   for (const Member& member : members) {

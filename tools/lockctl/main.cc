@@ -50,6 +50,9 @@ class Main {
       return status;
     });
   }
+  int operator()(const RingLogOptions&) const {
+    return ask([](Query& query) { return query.ring_log(); });
+  }
   int operator()(const MembersOptions&) const {
     return ask([](Query& query) { return query.members(); });
   }

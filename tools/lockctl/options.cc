@@ -120,6 +120,7 @@ class Parser {
     auto* ring = status_->add_flag("--ring", status_options_.ring,
                                    "The ring in detail: its members, its counters");
     status_->add_flag("--counters", status_options_.counters, "All counters too")->excludes(ring);
+    ring_log_ = app_.add_subcommand("ring-log", "What happened to the ring of late");
     members_ = app_.add_subcommand("members", "The configured nodes and how they are");
   }
 
@@ -189,6 +190,8 @@ class Parser {
       options_.verb = show_options_;
     } else if (status_->parsed()) {
       options_.verb = status_options_;
+    } else if (ring_log_->parsed()) {
+      options_.verb = RingLogOptions{};
     } else if (members_->parsed()) {
       options_.verb = MembersOptions{};
     } else if (keys_->parsed()) {
@@ -224,6 +227,7 @@ class Parser {
   CLI::App* list_ = nullptr;
   CLI::App* show_ = nullptr;
   CLI::App* status_ = nullptr;
+  CLI::App* ring_log_ = nullptr;
   CLI::App* members_ = nullptr;
   CLI::App* evs_ = nullptr;
   CLI::App* evs_join_ = nullptr;

@@ -35,6 +35,7 @@ struct StatusOptions {
   bool counters = false;
 };
 
+struct RingLogOptions {};
 struct MembersOptions {};
 
 struct EvsJoinOptions {
@@ -65,8 +66,8 @@ struct Options {
   std::string socket;
   std::string lockspace;  // Empty: every one for ls, "default" for the others.
   bool json = false;
-  std::variant<RunOptions, ListOptions, ShowOptions, StatusOptions, MembersOptions, EvsJoinOptions,
-               EvsSendOptions, EvsMembersOptions, KeygenOptions, KeysOptions>
+  std::variant<RunOptions, ListOptions, ShowOptions, StatusOptions, RingLogOptions, MembersOptions,
+               EvsJoinOptions, EvsSendOptions, EvsMembersOptions, KeygenOptions, KeysOptions>
       verb;
 };
 

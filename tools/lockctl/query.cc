@@ -111,6 +111,19 @@ base::Duration duration(std::uint64_t nanoseconds) {
   return base::Duration(static_cast<std::int64_t>(nanoseconds));
 }
 
+int add_event(const lock_ring_event* from, void* arg) {
+  static_cast<RingLog*>(arg)->events.push_back(
+      {from->number,
+       duration(from->ago_ns),
+       duration(from->lasted_ns),
+       from->times,
+       text(from->event),
+       {from->ring_sequence, from->ring_representative, from->ring_nonce},
+       from->node,
+       text(from->text)});
+  return 0;
+}
+
 RingStatus ring_of(const lock_ring_info& from) {
   RingStatus ring;
   ring.state = state_name(from.state);
@@ -235,6 +248,13 @@ base::Result<FullStatus, Failure> Query::full_status() {
   full.status = std::move(*status);
   full.ring = ring_of(info);
   return full;
+}
+
+base::Result<RingLog, Failure> Query::ring_log() {
+  RingLog log;
+  const int error = lock_ring_log(client_.get(), 0, &add_event, &log);
+  if (error != 0) return base::error(failure(error));
+  return log;
 }
 
 base::Result<std::vector<Member>, Failure> Query::members() {

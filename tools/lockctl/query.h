@@ -21,6 +21,7 @@ class Query {
   base::Result<Showing, Failure> show(const std::string& lockspace, const std::string& name);
   base::Result<Status, Failure> status();
   base::Result<FullStatus, Failure> full_status();
+  base::Result<RingLog, Failure> ring_log();
   base::Result<std::vector<Member>, Failure> members();
   base::Result<KeyUse, Failure> key_use();
 

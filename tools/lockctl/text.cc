@@ -102,6 +102,19 @@ std::string text_of(const FullStatus& full) {
   return out + "\n" + table(counters);
 }
 
+std::string text_of(const RingLog& log) {
+  if (log.events.empty()) return "Nothing.\n";
+  std::vector<Row> rows = {{"AGO", "RING", "EVENT", "", "TIMES"}};
+  for (const RingEvent& event : log.events) {
+    const std::string times =
+        event.times == 1 ? ""
+                         : std::to_string(event.times) + " in " + format_duration(event.lasted);
+    rows.push_back({format_duration(event.ago), ring_text(event.ring), printable(event.event),
+                    printable(event.text), times});
+  }
+  return table(rows);
+}
+
 std::string text_of(const std::vector<Member>& members) {
   std::vector<Row> rows = {{"NODE", "STATE", "VOTES", "ADDRESS", "INCARNATION"}};
   for (const Member& member : members) {

@@ -12,6 +12,7 @@ namespace tools::lockctl {
 std::string text_of(const Listing& listing);
 std::string text_of(const Showing& showing);
 std::string text_of(const FullStatus& status);
+std::string text_of(const RingLog& log);
 std::string text_of(const std::vector<Member>& members);
 std::string text_of(const KeyListing& listing);
 std::string text_of(const KeyUse& use);

@@ -169,6 +169,26 @@ typedef struct lock_ring_info {
 
 LOCK_API int lock_ring_status(lock_client* client, lock_ring_info* info);
 
+/* Something that happened to the ring of the daemon that was asked. */
+typedef struct lock_ring_event {
+  uint64_t number;        /* 1, 2, 3, ... since the daemon started. */
+  uint64_t ago_ns;        /* When it came first, counted from the answer, */
+  uint64_t lasted_ns;     /* and how long it came again, */
+  uint32_t times;         /* so many times. */
+  lock_bytes event;       /* A word. */
+  uint64_t ring_sequence; /* The ring in question. */
+  uint32_t ring_representative;
+  uint64_t ring_nonce;
+  uint32_t node;   /* Whom it is about; 0: nobody. */
+  lock_bytes text; /* The rest, in words. May be empty. */
+} lock_ring_event;
+
+typedef int lock_ring_log_fn(const lock_ring_event* event, void* arg);
+
+/* What happened with numbers above `since`, oldest first. The daemon keeps the last 512. */
+LOCK_API int lock_ring_log(lock_client* client, uint64_t since, lock_ring_log_fn* callback,
+                           void* arg);
+
 #ifdef __cplusplus
 }
 #endif

@@ -465,6 +465,17 @@ TEST_CASE("questions are answered page by page, without a session and without a 
   CHECK(ring.peers[1].heard_ago_ns == 77);
   CHECK(ring.peers[1].key == 9);
   CHECK(lock_ring_status(client, nullptr) == LOCK_ERROR_INVALID);
+  std::vector<std::uint64_t> events;
+  CHECK(lock_ring_log(
+            client, 0,
+            [](const lock_ring_event* event, void* arg) {
+              CHECK(std::string(event->event.data) == "install_regular");
+              CHECK(event->ago_ns == 5);
+              static_cast<std::vector<std::uint64_t>*>(arg)->push_back(event->number);
+              return 0;
+            },
+            &events) == 0);
+  CHECK(events == std::vector<std::uint64_t>{1, 2, 3});
   CHECK(lock_members(
             client,
             [](const lock_member*, void* arg) {

@@ -46,7 +46,8 @@ std::vector<Request> requests() {
           MembersQuery{4},
           EvsJoin{5, {GroupKey{counted<32>(3)}, GroupKey{}}},
           EvsLeave{6, {}},
-          RingStatusQuery{7}};
+          RingStatusQuery{7},
+          RingLogQuery{8, 99}};
 }
 
 // The same, with lists at their limit or short.
@@ -90,6 +91,15 @@ std::vector<Response> responses(bool full) {
   ring.outstanding_max = 16;
   ring.peers.assign(count(kMembersMax),
                     RingPeer{NodeId{2}, 77, true, true, 4, true, base::Duration{5}, 6});
+  RingLogPage log{9, true, {}};
+  log.events.assign(count(kRingEventsMax), RingEvent{1,
+                                                     base::Duration{2},
+                                                     base::Duration{3},
+                                                     4,
+                                                     longest,
+                                                     {5, NodeId{1}, 6},
+                                                     NodeId{7},
+                                                     longest});
   return {Welcome{kVersion, NodeId{3}, true, SessionId{9}, counted<16>(40), 3, note.remaining, true,
                   note},
           Refused{Refusal::limit, std::string(kAdviceBytesMax, 'a')},
@@ -108,7 +118,8 @@ std::vector<Response> responses(bool full) {
                            std::vector<Processor>(count(kMembersMax), kProcessor),
                            std::vector<Processor>(count(kMembersMax), kProcessor),
                            {kProcessor}},
-          ring};
+          ring,
+          log};
 }
 
 template <typename Message>

@@ -237,6 +237,14 @@ void FakeDaemon::on_request(Peer& peer, const Request& request) {
     answer.peers[1].heard_ago = base::Duration(77);
     answer.peers[1].key = 9;
     say(peer, answer);
+  } else if (const auto* log = std::get_if<RingLogQuery>(&request)) {
+    // One event a page.
+    RingLogPage page{log->query, log->since < 2, {}};
+    page.events.resize(1);
+    page.events[0].number = log->since + 1;
+    page.events[0].event = "install_regular";
+    page.events[0].ago = base::Duration(5);
+    say(peer, page);
   }
 }
 

@@ -184,6 +184,32 @@ TEST_CASE("programs get all of the ring's state, and null for what is not known"
   CHECK(told["peers"][2]["barred"] == true);
 }
 
+TEST_CASE("what happened to the ring is a line each, and what came again is counted") {
+  RingLog log;
+  CHECK(text_of(log) == "Nothing.\n");
+  log.events = {{7, std::chrono::seconds(5), {}, 1, "token_lost", {16, 1, 3}, 3, "none for 300ms"},
+                {8,
+                 std::chrono::milliseconds(4600),
+                 std::chrono::seconds(2),
+                 11,
+                 "stranger_barred",
+                 {20, 2, 4},
+                 0,
+                 "a\x1b"}};
+  CHECK(text_of(log) ==
+        "AGO   RING  EVENT                            TIMES\n"
+        "5s    16.1  token_lost       none for 300ms\n"
+        "4.6s  20.2  stranger_barred  a\\x1b           11 in 2s\n");
+  const json told = json::parse(json_of(log))["events"];
+  CHECK(told[0]["number"] == 7);
+  CHECK(told[0]["seconds_ago"] == 5.0);
+  CHECK(told[0]["node"] == 3);
+  CHECK(told[0]["ring"]["sequence"] == 16);
+  CHECK(told[1]["times"] == 11);
+  CHECK(told[1]["lasted_seconds"] == 2.0);
+  CHECK(told[1]["node"].is_null());
+}
+
 TEST_CASE("members are listed with this one marked") {
   Member member;
   member.node = 1;
