@@ -297,6 +297,9 @@ void ClientMachine::on(const protocol::RingStatus& ring) {
 void ClientMachine::on(const protocol::RingLogPage& page) {
   on_answer(page.query, page);
 }
+void ClientMachine::on(const protocol::Why& why) {
+  on_answer(why.query, why);
+}
 
 void ClientMachine::on_answer(std::uint32_t query, protocol::Response answer) {
   if (queries_.erase(query) != 0) events_.push_back(QueryAnswered{query, std::move(answer)});
@@ -463,6 +466,8 @@ base::Result<std::uint32_t, CallError> ClientMachine::query(Instant now,
     ring->query = id;
   } else if (auto* log = std::get_if<protocol::RingLogQuery>(&question)) {
     log->query = id;
+  } else if (auto* why = std::get_if<protocol::WhyQuery>(&question)) {
+    why->query = id;
   } else {
     return base::error(CallError::invalid);
   }

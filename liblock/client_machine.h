@@ -169,6 +169,7 @@ class ClientMachine {
   void on(const protocol::Members& members);
   void on(const protocol::RingStatus& ring);
   void on(const protocol::RingLogPage& page);
+  void on(const protocol::Why& why);
 
   // What only an EVS instance may be told.
   template <typename Other>

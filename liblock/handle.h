@@ -21,6 +21,11 @@ struct lock_client {
 
   // And the last lock_ring_status().
   std::vector<lock_ring_peer> peers;
+
+  // And the last lock_why().
+  liblock::protocol::Why why;
+  std::vector<std::uint32_t> nodes;
+  std::vector<lock_why_member> changes;
 };
 
 namespace liblock {

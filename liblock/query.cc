@@ -271,4 +271,37 @@ int lock_ring_log(lock_client* client, uint64_t since, lock_ring_log_fn* callbac
   });
 }
 
+int lock_why(lock_client* client, std::uint32_t back, lock_why_info* info) {
+  return liblock::guarded(client, [&] {
+    if (info == nullptr) return int{LOCK_ERROR_INVALID};
+    return ask<Why>(client, WhyQuery{0, back}, [&](const Why& answer) {
+      client->why = answer;
+      const Why& why = client->why;
+      client->nodes.clear();
+      for (NodeId node : why.members) client->nodes.push_back(base::value(node));
+      client->changes.clear();
+      for (const WhyMember& change : why.changes) {
+        client->changes.push_back({base::value(change.processor.node),
+                                   base::value(change.processor.incarnation), change.came,
+                                   bytes_of(change.why)});
+      }
+      lock_why_info all{};
+      all.size = info->size;
+      all.changed = why.changed;
+      all.ring_sequence = why.ring.sequence;
+      all.ring_representative = base::value(why.ring.representative);
+      all.ring_nonce = why.ring.nonce;
+      all.ago_ns = nanoseconds(why.ago);
+      all.took_ns = nanoseconds(why.took);
+      all.trigger = bytes_of(why.trigger);
+      all.nodes = client->nodes.data();
+      all.nodes_len = client->nodes.size();
+      all.changes = client->changes.data();
+      all.changes_len = client->changes.size();
+      std::memcpy(info, &all, std::min(info->size, sizeof all));
+      return 0;
+    });
+  });
+}
+
 }  // extern "C"

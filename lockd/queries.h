@@ -51,6 +51,9 @@ class Queries {
                                         const liblock::protocol::RingLogQuery& query) const {
     return lockd::answer(now, config_.ring, query);
   }
+  liblock::protocol::Why answer(Instant now, const liblock::protocol::WhyQuery& query) const {
+    return lockd::answer(now, config_.ring, query);
+  }
 
  private:
   liblock::protocol::ListItem item_of(const State& table, const dlm::ResourceView& resource) const;

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "evs/explanation.h"
 #include "evs/flight_text.h"
 
 namespace lockd {
@@ -89,6 +90,27 @@ protocol::RingLogPage answer(base::Instant now, const RingQueriesConfig& config,
     page.events.push_back(std::move(event));
   }
   return page;
+}
+
+protocol::Why answer(base::Instant now, const RingQueriesConfig& config,
+                     const protocol::WhyQuery& query) {
+  protocol::Why answer;
+  answer.query = query.query;
+  if (config.node == nullptr) return answer;
+  const evs::Explanation explained =
+      evs::explain(config.node->config().nodes, config.node->recorder().records(), query.back);
+  answer.changed = explained.changed;
+  if (!explained.changed) return answer;
+  answer.ring = explained.ring;
+  answer.ago = not_negative(now.boot - explained.at);
+  answer.took = not_negative(explained.took);
+  answer.trigger = text_of(explained.trigger);
+  for (base::NodeId node : explained.members) answer.members.push_back(node);
+  for (const evs::MemberChange& change : explained.changes) {
+    if (answer.changes.size() == protocol::kMembersMax) break;
+    answer.changes.push_back({change.processor, change.came, text_of(change.why)});
+  }
+  return answer;
 }
 
 }  // namespace lockd

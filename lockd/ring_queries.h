@@ -1,5 +1,5 @@
 // Answers to what people ask about the ring below: how its member stands and what
-// happened to it. Pure; what is told is a
+// happened to it, and why. Pure; what is told is a
 // reading of the member's own state.
 #pragma once
 
@@ -27,5 +27,7 @@ liblock::protocol::RingStatus answer(base::Instant now, const RingQueriesConfig&
 
 liblock::protocol::RingLogPage answer(base::Instant now, const RingQueriesConfig& config,
                                       const liblock::protocol::RingLogQuery& query);
+liblock::protocol::Why answer(base::Instant now, const RingQueriesConfig& config,
+                              const liblock::protocol::WhyQuery& query);
 
 }  // namespace lockd

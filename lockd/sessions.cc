@@ -446,6 +446,10 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::RingLogQuery& qu
   send(now, id, queries_.answer(now, query));
 }
 
+void Sessions::on(Instant now, ConnectionId id, const protocol::WhyQuery& query) {
+  send(now, id, queries_.answer(now, query));
+}
+
 // ---- Commands ----
 
 void Sessions::submit(Instant now, Command::Body body) {

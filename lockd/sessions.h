@@ -177,6 +177,7 @@ class Sessions {
   void on(Instant now, ConnectionId id, const liblock::protocol::MembersQuery& query);
   void on(Instant now, ConnectionId id, const liblock::protocol::RingStatusQuery& query);
   void on(Instant now, ConnectionId id, const liblock::protocol::RingLogQuery& query);
+  void on(Instant now, ConnectionId id, const liblock::protocol::WhyQuery& query);
 
   // Instances: session_instances.cc.
   void on(Instant now, ConnectionId id, const liblock::protocol::EvsJoin& join);

@@ -32,6 +32,7 @@ template <> constexpr std::uint8_t kType<EvsMulticast> = 13;
 template <> constexpr std::uint8_t kType<EvsMulticastView> = 13;
 template <> constexpr std::uint8_t kType<RingStatusQuery> = 14;
 template <> constexpr std::uint8_t kType<RingLogQuery> = 15;
+template <> constexpr std::uint8_t kType<WhyQuery> = 16;
 template <> constexpr std::uint8_t kType<Welcome> = 65;
 template <> constexpr std::uint8_t kType<Refused> = 66;
 template <> constexpr std::uint8_t kType<Reply> = 67;
@@ -49,6 +50,7 @@ template <> constexpr std::uint8_t kType<EvsDeliveryView> = 77;
 template <> constexpr std::uint8_t kType<EvsConfiguration> = 78;
 template <> constexpr std::uint8_t kType<RingStatus> = 79;
 template <> constexpr std::uint8_t kType<RingLogPage> = 80;
+template <> constexpr std::uint8_t kType<Why> = 81;
 // clang-format on
 
 // The longest content of a frame, by what is in it.
@@ -69,6 +71,7 @@ static_assert(kListItemsMax * (64 + kLockspaceBytesMax + kResourceBytesMax + kCo
               kResponseBytesMax);
 static_assert(kShowLocksMax * (64 + kCommandBytesMax) < kResponseBytesMax);
 static_assert(kMembersMax * (64 + kTextBytesMax) < kResponseBytesMax);
+static_assert(64 + kTextBytesMax + kMembersMax * (12 + 16 + kTextBytesMax) < kResponseBytesMax);
 static_assert(kRingEventsMax * (80 + 2 * kTextBytesMax) < kResponseBytesMax);
 static_assert(64 + 3 * kMembersMax * 12 < kResponseBytesMax);
 static_assert(128 + kEvsGroupsMax * sizeof(GroupKey) + kEvsPayloadBytesMax < kEvsFrameBytesMax);
@@ -315,6 +318,12 @@ template <typename Io>
 void fields(Io& io, message_of<Io, RingLogQuery>& v) {
   io.u32(v.query);
   io.u64(v.since);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, WhyQuery>& v) {
+  io.u32(v.query);
+  io.u32(v.back);
 }
 
 // ---- Groups, both ways ----
@@ -594,6 +603,30 @@ void fields(Io& io, message_of<Io, RingLogPage>& v) {
   io.u32(v.query);
   io.flag(v.more);
   io.list(v.events, kRingEventsMax);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, NodeId>& v) {
+  io.node(v);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, WhyMember>& v) {
+  io.processor(v.processor);
+  io.flag(v.came);
+  io.text(v.why, kTextBytesMax);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, Why>& v) {
+  io.u32(v.query);
+  io.flag(v.changed);
+  io.ring(v.ring);
+  io.duration(v.ago);
+  io.duration(v.took);
+  io.text(v.trigger, kTextBytesMax);
+  io.list(v.members, kMembersMax);
+  io.list(v.changes, kMembersMax);
 }
 
 // ---- Frames ----

@@ -226,6 +226,14 @@ struct RingLogQuery {
   friend bool operator==(const RingLogQuery&, const RingLogQuery&) = default;
 };
 
+// Answered with Why.
+struct WhyQuery {
+  std::uint32_t query = 0;
+  std::uint32_t back = 0;  // 0: the last change, 1: the one before, and so on.
+
+  friend bool operator==(const WhyQuery&, const WhyQuery&) = default;
+};
+
 // ---- Of an EVS instance to its daemon ----
 
 // Numbers of EVS_TYPE_* of the historical API, and of evs::Service.
@@ -267,9 +275,9 @@ constexpr std::uint64_t evs_cost(std::size_t groups, std::size_t payload) {
 }
 static_assert(evs_cost(kEvsGroupsMax, kEvsPayloadBytesMax) <= kEvsWindow / 2);
 
-using Request =
-    std::variant<Hello, Acquire, Release, Cancel, Keepalive, Close, List, Show, StatusQuery,
-                 MembersQuery, EvsJoin, EvsLeave, EvsMulticast, RingStatusQuery, RingLogQuery>;
+using Request = std::variant<Hello, Acquire, Release, Cancel, Keepalive, Close, List, Show,
+                             StatusQuery, MembersQuery, EvsJoin, EvsLeave, EvsMulticast,
+                             RingStatusQuery, RingLogQuery, WhyQuery>;
 
 // ---- Daemon to client ----
 
@@ -542,6 +550,29 @@ struct RingLogPage {
   friend bool operator==(const RingLogPage&, const RingLogPage&) = default;
 };
 
+// A member that left or came; one that did both stands twice.
+struct WhyMember {
+  Processor processor;
+  bool came = false;
+  std::string why;
+
+  friend bool operator==(const WhyMember&, const WhyMember&) = default;
+};
+
+// Why the configuration changed, as far as the daemon knows (evs/explanation.h).
+struct Why {
+  std::uint32_t query = 0;
+  bool changed = false;  // Else there is no such change, and the rest says nothing.
+  RingId ring;
+  Duration ago{0};      // When it was installed.
+  Duration took{0};     // From the end of the one before; 0: not known.
+  std::string trigger;  // What ended the one before.
+  std::vector<NodeId> members;
+  std::vector<WhyMember> changes;  // Those who left come first.
+
+  friend bool operator==(const Why&, const Why&) = default;
+};
+
 // ---- To an EVS instance ----
 
 // Answer to its Hello. The configuration that stands follows at once.
@@ -600,6 +631,6 @@ struct EvsConfiguration {
 
 using Response = std::variant<Welcome, Refused, Reply, State, Lost, ListPage, ShowPage, Status,
                               Members, EvsWelcome, EvsDone, EvsCredit, EvsDelivery,
-                              EvsConfiguration, RingStatus, RingLogPage>;
+                              EvsConfiguration, RingStatus, RingLogPage, Why>;
 
 }  // namespace liblock::protocol

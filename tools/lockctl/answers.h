@@ -183,6 +183,27 @@ struct EvsConfiguration {
   std::vector<EvsProcessor> joined;
 };
 
+struct WhyMember {
+  EvsProcessor processor;
+  bool came = false;  // Else it left.
+  std::string why;
+};
+
+// Why the configuration changed once.
+struct Why {
+  EvsRing ring;
+  base::Duration ago{0};
+  base::Duration took{0};  // 0: not known.
+  std::string trigger;
+  std::vector<std::uint32_t> nodes;
+  std::vector<WhyMember> changes;
+};
+
+struct Reasons {
+  std::vector<Why> changes;  // The last one first. None: nothing has changed yet.
+  bool all = false;          // More than the last one was asked for.
+};
+
 struct EvsMembers {
   EvsProcessor self;
   EvsConfiguration configuration;

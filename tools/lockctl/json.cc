@@ -58,6 +58,21 @@ Json json_of(const RingPeer& peer) {
           {"key", peer.key == 0 ? Json() : Json(peer.key)}};
 }
 
+Json json_of(const Why& why) {
+  Json members = Json::array();
+  for (const WhyMember& change : why.changes) {
+    Json one = json_of(change.processor);
+    one["change"] = change.came ? "came" : "left";
+    one["why"] = text(change.why);
+    members.push_back(one);
+  }
+  const bool timed = why.took != base::Duration::zero();
+  return {
+      {"ring", json_of(why.ring)},       {"nodes", why.nodes},
+      {"seconds_ago", seconds(why.ago)}, {"took_seconds", timed ? Json(seconds(why.took)) : Json()},
+      {"trigger", text(why.trigger)},    {"members", members}};
+}
+
 }  // namespace
 
 std::string json_of(const Listing& listing) {
@@ -164,6 +179,12 @@ std::string json_of(const RingLog& log) {
                     {"text", text(event.text)}});
   }
   return line({{"events", list}});
+}
+
+std::string json_of(const Reasons& reasons) {
+  Json list = Json::array();
+  for (const Why& why : reasons.changes) list.push_back(json_of(why));
+  return line({{"changes", list}});
 }
 
 std::string json_of(const std::vector<Member>& members) {

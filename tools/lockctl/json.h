@@ -25,6 +25,7 @@ std::string json_of(const Listing& listing);
 std::string json_of(const Showing& showing);
 std::string json_of(const FullStatus& status);
 std::string json_of(const RingLog& log);
+std::string json_of(const Reasons& reasons);
 std::string json_of(const std::vector<Member>& members);
 std::string json_of(const KeyListing& listing);
 std::string json_of(const KeyUse& use);

@@ -53,6 +53,9 @@ class Main {
   int operator()(const RingLogOptions&) const {
     return ask([](Query& query) { return query.ring_log(); });
   }
+  int operator()(const WhyOptions& verb) const {
+    return ask([&](Query& query) { return query.why(verb.all); });
+  }
   int operator()(const MembersOptions&) const {
     return ask([](Query& query) { return query.members(); });
   }

@@ -121,6 +121,9 @@ class Parser {
                                    "The ring in detail: its members, its counters");
     status_->add_flag("--counters", status_options_.counters, "All counters too")->excludes(ring);
     ring_log_ = app_.add_subcommand("ring-log", "What happened to the ring of late");
+    why_ = app_.add_subcommand("why", "Why the ring changed last, in words");
+    why_->add_flag("--all", why_options_.all,
+                   "The changes before it too, as far as they are known");
     members_ = app_.add_subcommand("members", "The configured nodes and how they are");
   }
 
@@ -192,6 +195,8 @@ class Parser {
       options_.verb = status_options_;
     } else if (ring_log_->parsed()) {
       options_.verb = RingLogOptions{};
+    } else if (why_->parsed()) {
+      options_.verb = why_options_;
     } else if (members_->parsed()) {
       options_.verb = MembersOptions{};
     } else if (keys_->parsed()) {
@@ -228,6 +233,7 @@ class Parser {
   CLI::App* show_ = nullptr;
   CLI::App* status_ = nullptr;
   CLI::App* ring_log_ = nullptr;
+  CLI::App* why_ = nullptr;
   CLI::App* members_ = nullptr;
   CLI::App* evs_ = nullptr;
   CLI::App* evs_join_ = nullptr;
@@ -240,6 +246,7 @@ class Parser {
   ListOptions list_options_;
   ShowOptions show_options_;
   StatusOptions status_options_;
+  WhyOptions why_options_;
   EvsJoinOptions evs_join_options_;
   EvsSendOptions evs_send_options_;
   KeygenOptions keygen_options_;

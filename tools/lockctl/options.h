@@ -36,6 +36,10 @@ struct StatusOptions {
 };
 
 struct RingLogOptions {};
+struct WhyOptions {
+  bool all = false;
+};
+
 struct MembersOptions {};
 
 struct EvsJoinOptions {
@@ -66,8 +70,9 @@ struct Options {
   std::string socket;
   std::string lockspace;  // Empty: every one for ls, "default" for the others.
   bool json = false;
-  std::variant<RunOptions, ListOptions, ShowOptions, StatusOptions, RingLogOptions, MembersOptions,
-               EvsJoinOptions, EvsSendOptions, EvsMembersOptions, KeygenOptions, KeysOptions>
+  std::variant<RunOptions, ListOptions, ShowOptions, StatusOptions, RingLogOptions, WhyOptions,
+               MembersOptions, EvsJoinOptions, EvsSendOptions, EvsMembersOptions, KeygenOptions,
+               KeysOptions>
       verb;
 };
 

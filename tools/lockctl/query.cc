@@ -124,6 +124,23 @@ int add_event(const lock_ring_event* from, void* arg) {
   return 0;
 }
 
+// More than a daemon keeps.
+constexpr std::uint32_t kChangesMax = 512;
+
+Why why_of(const lock_why_info& from) {
+  Why why;
+  why.ring = {from.ring_sequence, from.ring_representative, from.ring_nonce};
+  why.ago = duration(from.ago_ns);
+  why.took = duration(from.took_ns);
+  why.trigger = text(from.trigger);
+  why.nodes.assign(from.nodes, from.nodes + from.nodes_len);
+  for (std::size_t i = 0; i < from.changes_len; ++i) {
+    const lock_why_member& change = from.changes[i];
+    why.changes.push_back({{change.node, change.incarnation}, change.came != 0, text(change.why)});
+  }
+  return why;
+}
+
 RingStatus ring_of(const lock_ring_info& from) {
   RingStatus ring;
   ring.state = state_name(from.state);
@@ -255,6 +272,20 @@ base::Result<RingLog, Failure> Query::ring_log() {
   const int error = lock_ring_log(client_.get(), 0, &add_event, &log);
   if (error != 0) return base::error(failure(error));
   return log;
+}
+
+base::Result<Reasons, Failure> Query::why(bool all) {
+  Reasons reasons;
+  reasons.all = all;
+  for (std::uint32_t back = 0; back == 0 || (all && back < kChangesMax); ++back) {
+    lock_why_info info{};
+    info.size = sizeof info;
+    const int error = lock_why(client_.get(), back, &info);
+    if (error != 0) return base::error(failure(error));
+    if (info.changed == 0) break;
+    reasons.changes.push_back(why_of(info));
+  }
+  return reasons;
 }
 
 base::Result<std::vector<Member>, Failure> Query::members() {

@@ -22,6 +22,7 @@ class Query {
   base::Result<Status, Failure> status();
   base::Result<FullStatus, Failure> full_status();
   base::Result<RingLog, Failure> ring_log();
+  base::Result<Reasons, Failure> why(bool all);
   base::Result<std::vector<Member>, Failure> members();
   base::Result<KeyUse, Failure> key_use();
 

@@ -115,6 +115,26 @@ std::string text_of(const RingLog& log) {
   return table(rows);
 }
 
+std::string text_of(const Reasons& reasons) {
+  if (reasons.changes.empty())
+    return "Nothing has changed since this daemon started: it is alone.\n";
+  std::string out;
+  for (const Why& why : reasons.changes) {
+    if (!out.empty()) out += "\n";
+    out += "ring " + ring_text(why.ring) + ", formed " + format_duration(why.ago) + " ago";
+    if (why.took != base::Duration::zero()) out += " in " + format_duration(why.took);
+    out += ": nodes";
+    for (const std::uint32_t node : why.nodes) out += " " + std::to_string(node);
+    out += "\nthe ring before ended: " + printable(why.trigger) + "\n";
+    for (const WhyMember& change : why.changes) {
+      out += "node " + std::to_string(change.processor.node) +
+             (change.came ? " came: " : " left: ") + printable(change.why) + "\n";
+    }
+    if (why.changes.empty()) out += "nobody left, and nobody came\n";
+  }
+  return out;
+}
+
 std::string text_of(const std::vector<Member>& members) {
   std::vector<Row> rows = {{"NODE", "STATE", "VOTES", "ADDRESS", "INCARNATION"}};
   for (const Member& member : members) {

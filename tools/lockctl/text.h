@@ -13,6 +13,7 @@ std::string text_of(const Listing& listing);
 std::string text_of(const Showing& showing);
 std::string text_of(const FullStatus& status);
 std::string text_of(const RingLog& log);
+std::string text_of(const Reasons& reasons);
 std::string text_of(const std::vector<Member>& members);
 std::string text_of(const KeyListing& listing);
 std::string text_of(const KeyUse& use);

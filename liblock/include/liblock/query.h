@@ -189,6 +189,34 @@ typedef int lock_ring_log_fn(const lock_ring_event* event, void* arg);
 LOCK_API int lock_ring_log(lock_client* client, uint64_t since, lock_ring_log_fn* callback,
                            void* arg);
 
+/* A member that left or came. */
+typedef struct lock_why_member {
+  uint32_t node;
+  uint64_t incarnation;
+  int came;       /* Else it left. One that did both stands twice. */
+  lock_bytes why; /* In words. */
+} lock_why_member;
+
+/* The library fills as many of its fields as `size` says. */
+typedef struct lock_why_info {
+  size_t size; /* sizeof(lock_why_info). */
+  int changed; /* 0: nothing is known of such a change, and the rest says nothing. */
+  uint64_t ring_sequence;
+  uint32_t ring_representative;
+  uint64_t ring_nonce;
+  uint64_t ago_ns;       /* When it was formed, counted from the answer, */
+  uint64_t took_ns;      /* and how long that took; 0: not known. */
+  lock_bytes trigger;    /* What ended the ring before, in words. */
+  const uint32_t* nodes; /* Of its members. */
+  size_t nodes_len;
+  const lock_why_member* changes; /* Those who left come first. */
+  size_t changes_len;
+} lock_why_info;
+
+/* Why the configuration changed, as far as the daemon that was asked knows: the last time if `back`
+ * is 0, the time before if it is 1, and so on. */
+LOCK_API int lock_why(lock_client* client, uint32_t back, lock_why_info* info);
+
 #ifdef __cplusplus
 }
 #endif

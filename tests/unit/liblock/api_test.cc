@@ -476,6 +476,18 @@ TEST_CASE("questions are answered page by page, without a session and without a 
             },
             &events) == 0);
   CHECK(events == std::vector<std::uint64_t>{1, 2, 3});
+  lock_why_info why{};
+  why.size = sizeof why;
+  CHECK(lock_why(client, 3, &why) == 0);
+  CHECK(why.changed);
+  CHECK(std::string(why.trigger.data) == "a test");
+  REQUIRE(why.nodes_len == 1);
+  CHECK(why.nodes[0] == 5);
+  REQUIRE(why.changes_len == 1);
+  CHECK(why.changes[0].node == 3);
+  CHECK(why.changes[0].incarnation == 8);
+  CHECK(why.changes[0].came);
+  CHECK(std::string(why.changes[0].why.data) == "it said so");
   CHECK(lock_members(
             client,
             [](const lock_member*, void* arg) {

@@ -47,7 +47,8 @@ std::vector<Request> requests() {
           EvsJoin{5, {GroupKey{counted<32>(3)}, GroupKey{}}},
           EvsLeave{6, {}},
           RingStatusQuery{7},
-          RingLogQuery{8, 99}};
+          RingLogQuery{8, 99},
+          WhyQuery{9, 3}};
 }
 
 // The same, with lists at their limit or short.
@@ -100,6 +101,9 @@ std::vector<Response> responses(bool full) {
                                                      {5, NodeId{1}, 6},
                                                      NodeId{7},
                                                      longest});
+  Why why{10, true, {5, NodeId{1}, 6}, base::Duration{7}, base::Duration{8}, longest, {}, {}};
+  why.members.assign(count(kMembersMax), NodeId{4});
+  why.changes.assign(count(kMembersMax), WhyMember{kProcessor, true, longest});
   return {Welcome{kVersion, NodeId{3}, true, SessionId{9}, counted<16>(40), 3, note.remaining, true,
                   note},
           Refused{Refusal::limit, std::string(kAdviceBytesMax, 'a')},
@@ -119,7 +123,8 @@ std::vector<Response> responses(bool full) {
                            std::vector<Processor>(count(kMembersMax), kProcessor),
                            {kProcessor}},
           ring,
-          log};
+          log,
+          why};
 }
 
 template <typename Message>

@@ -245,6 +245,14 @@ void FakeDaemon::on_request(Peer& peer, const Request& request) {
     page.events[0].event = "install_regular";
     page.events[0].ago = base::Duration(5);
     say(peer, page);
+  } else if (const auto* why = std::get_if<WhyQuery>(&request)) {
+    Why answer;
+    answer.query = why->query;
+    answer.changed = true;
+    answer.trigger = "a test";
+    answer.members = {NodeId{2 + why->back}};
+    answer.changes = {{{NodeId{3}, base::Incarnation{8}}, true, "it said so"}};
+    say(peer, answer);
   }
 }
 

@@ -210,6 +210,40 @@ TEST_CASE("what happened to the ring is a line each, and what came again is coun
   CHECK(told[1]["node"].is_null());
 }
 
+TEST_CASE("why the ring changed is told in sentences") {
+  Reasons reasons;
+  CHECK(text_of(reasons) == "Nothing has changed since this daemon started: it is alone.\n");
+  CHECK(json::parse(json_of(reasons))["changes"].empty());
+  Why again;
+  again.ring = {20, 2, 4};
+  again.ago = std::chrono::seconds(12);
+  again.nodes = {1, 2};
+  again.trigger = "the token did not come for 300ms";
+  Why fewer = again;
+  fewer.ring.sequence = 16;
+  fewer.took = std::chrono::milliseconds(700);
+  fewer.changes = {{{3, 0xab}, false, "it said so"}, {{2, 0xcd}, true, "it is back"}};
+  reasons.changes = {again, fewer};
+  CHECK(text_of(reasons) ==
+        "ring 20.2, formed 12s ago: nodes 1 2\n"
+        "the ring before ended: the token did not come for 300ms\n"
+        "nobody left, and nobody came\n"
+        "\n"
+        "ring 16.2, formed 12s ago in 700ms: nodes 1 2\n"
+        "the ring before ended: the token did not come for 300ms\n"
+        "node 3 left: it said so\n"
+        "node 2 came: it is back\n");
+  const json told = json::parse(json_of(reasons))["changes"];
+  CHECK(told[0]["took_seconds"].is_null());
+  CHECK(told[0]["members"].empty());
+  CHECK(told[1]["took_seconds"] == 0.7);
+  CHECK(told[1]["nodes"] == json::array({1, 2}));
+  CHECK(told[1]["members"][0]["change"] == "left");
+  CHECK(told[1]["members"][0]["incarnation"] == "00000000000000ab");
+  CHECK(told[1]["members"][1]["change"] == "came");
+  CHECK(told[1]["members"][1]["why"] == "it is back");
+}
+
 TEST_CASE("members are listed with this one marked") {
   Member member;
   member.node = 1;
