@@ -264,6 +264,7 @@ NodeMask Member::mask_of(base::NodeId node) const {
 }
 
 void Member::trace(TraceEvent event, const RingId& ring, Sequence sequence, std::uint32_t index) {
+  if (trace_ == nullptr && !FlightRecorder::keeps(event)) return;  // At each visit of the token.
   TraceRecord record{event, ring};
   record.sequence = sequence;
   record.index = index;
