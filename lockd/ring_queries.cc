@@ -59,9 +59,10 @@ protocol::RingStatus answer(base::Instant now, const RingQueriesConfig& config,
   answer.waiting_bytes = status.waiting_bytes;
   answer.waiting_bytes_max = limits.send_queue_bytes_max;
   if (config.waiting_datagrams) answer.waiting_datagrams = config.waiting_datagrams();
-  answer.personal_window = limits.personal_window;
-  answer.rotation_window = limits.rotation_window;
-  answer.accelerated_window = limits.accelerated_window;
+  const evs::Windows& windows = config.node->windows();
+  answer.personal_window = windows.personal();
+  answer.rotation_window = windows.rotation();
+  answer.accelerated_window = windows.accelerated();
   answer.outstanding_max = limits.outstanding_max;
   for (const evs::PeerStatus& peer : status.peers) answer.peers.push_back(peer_of(peer, config));
   return answer;

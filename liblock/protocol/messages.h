@@ -518,7 +518,7 @@ struct RingStatus {
   std::uint64_t waiting_bytes = 0;
   std::uint64_t waiting_bytes_max = 0;
   std::uint64_t waiting_datagrams = 0;  // For the socket.
-  std::uint32_t personal_window = 0;    // Packets, as evs/config.h has them.
+  std::uint32_t personal_window = 0;    // Packets, as evs/windows.h has them now.
   std::uint32_t rotation_window = 0;
   std::uint32_t accelerated_window = 0;
   std::uint32_t outstanding_max = 0;

@@ -16,7 +16,7 @@ import relay_harness
 from bad_input_harness import check, wait_until
 
 NODES = (1, 2, 3)
-LOSSY_SECONDS = float(os.environ.get("RINGLOCK_LOSSY_SECONDS") or 60)  # At each rate of loss.
+LOSSY_SECONDS = float(os.environ.get("RINGLOCK_LOSSY_SECONDS") or 20)  # At each rate of loss.
 
 
 def arrives(receiver, text):
