@@ -89,6 +89,11 @@ struct Config {
   // Bytes that may wait in the send queue; multicast() answers try_again above it.
   std::size_t send_queue_bytes_max = 4 * 1024 * 1024;
 
+  // Where packets and rings are counted from. Only tests start elsewhere, to come to numbers that
+  // 32 bits would not hold; all members have the same first_sequence.
+  std::uint64_t first_sequence = 0;
+  std::uint64_t first_ring_sequence = 0;
+
   // The first thing wrong with these values, naming the field; or nothing.
   base::Result<void, std::string> validate() const;
 };

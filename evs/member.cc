@@ -30,13 +30,14 @@ Member::Member(const Config& config, base::Incarnation incarnation, base::Random
       acquaintances_(config_.nodes),
       now_(now) {
   CHECK(config.validate().has_value());
-  ring_sequence_ = kFirstRingSequence;
+  ring_sequence_ = config_.first_ring_sequence + kFirstRingSequence;
   ring_.emplace(RingId{ring_sequence_, self_.node, random_.u64()}, std::vector<Processor>{self_},
-                self_, config_.outstanding_max);
+                self_, config_);
   announce_regular(now);
   TokenMessage token;
   token.ring = ring_->id;
-  token.acknowledged.resize(1);
+  token.sequence = config_.first_sequence;
+  token.acknowledged.resize(1, config_.first_sequence);
   enter_operational(now, TokenPass{}, std::move(token));
   drain_loopback(now);
 }

@@ -9,7 +9,13 @@
 namespace evs {
 
 // The slots grow to the capacity as packets come, so that many small rings cost little.
-PacketStore::PacketStore(std::size_t capacity) : capacity_(capacity), mask_(63), slots_(64) {}
+PacketStore::PacketStore(std::size_t capacity, Sequence first)
+    : capacity_(capacity),
+      mask_(63),
+      slots_(64),
+      discarded_(first),
+      received_(first),
+      highest_(first) {}
 
 PacketStore::Insert PacketStore::insert(Sequence sequence, Packet packet) {
   if (sequence <= discarded_ || find(sequence) != nullptr) return Insert::duplicate;

@@ -20,8 +20,9 @@ struct Packet {
 
 class PacketStore {
  public:
-  // Holds packets up to `capacity` beyond the last discarded one.
-  explicit PacketStore(std::size_t capacity);
+  // Holds packets up to `capacity` beyond the last discarded one. Those up to `first` count as
+  // received and discarded.
+  explicit PacketStore(std::size_t capacity, Sequence first = 0);
 
   enum class Insert { stored, duplicate, beyond };
   Insert insert(Sequence sequence, Packet packet);

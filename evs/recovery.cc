@@ -13,7 +13,7 @@ void Member::enter_recovery(Instant now, CommitMessage commit) {
   ++statistics_.recoveries;
   if (ring_->obligation != 0) ++statistics_.recoveries_with_obligation;
 
-  Recovery state{.ring = Ring(commit.ring, commit.members, self_, config_.outstanding_max),
+  Recovery state{.ring = Ring(commit.ring, commit.members, self_, config_),
                  .pass = {},
                  .commit_passed = {},
                  .commit_retransmit_at = {},
@@ -89,7 +89,8 @@ void Member::on_commit(Instant now, base::NodeId from, const CommitMessage& comm
   state.commit_retransmit_at.reset();
   TokenMessage token;
   token.ring = state.ring.id;
-  token.acknowledged.resize(members);
+  token.sequence = config_.first_sequence;
+  token.acknowledged.resize(members, config_.first_sequence);
   visit(now, state, std::move(token));
 }
 

@@ -12,11 +12,12 @@ namespace evs {
 // token tells everybody; and until a receiver has the token again, and discards, at most a
 // rotation's packets are added, which are not more (Config::validate).
 Ring::Ring(const RingId& ring_id, std::vector<Processor> ring_members, const Processor& self,
-           std::size_t outstanding_max)
+           const Config& config)
     : id(ring_id),
       members(std::move(ring_members)),
-      store(2 * outstanding_max),
-      acknowledged(members.size(), 0),
+      store(2 * config.outstanding_max, config.first_sequence),
+      acknowledged(members.size(), config.first_sequence),
+      delivered(config.first_sequence),
       reassembly(members.size()) {
   const auto found = std::lower_bound(members.begin(), members.end(), self);
   CHECK(found != members.end() && *found == self);

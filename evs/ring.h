@@ -15,7 +15,7 @@ namespace evs {
 
 struct Ring {
   Ring(const RingId& ring_id, std::vector<Processor> ring_members, const Processor& self,
-       std::size_t outstanding_max);
+       const Config& config);
 
   RingId id;
   std::vector<Processor> members;  // Sorted.

@@ -36,7 +36,9 @@ Failure failure_of(Answer answer) {
 }  // namespace
 
 ClientMachine::ClientMachine(ClientConfig config)
-    : config_(std::move(config)), retry_pause_(config_.retry_first) {}
+    : config_(std::move(config)),
+      retry_pause_(config_.retry_first),
+      requests_(config_.last_request) {}
 
 // ---- The connection ----
 

@@ -45,6 +45,9 @@ struct ClientConfig {
   // No session: only queries are answered.
   bool query_only = false;
 
+  // The number of the first request is one more. Only tests start elsewhere than at 0.
+  base::RequestId last_request{};
+
   // Pause before a connection is wanted again: the first, doubled each time up to the last.
   Duration retry_first = std::chrono::milliseconds(10);
   Duration retry_last = std::chrono::milliseconds(500);

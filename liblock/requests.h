@@ -41,6 +41,9 @@ using Command = std::variant<AcquireCommand, ReleaseCommand, CancelCommand>;
 
 class Requests {
  public:
+  // The ids begin after `last`.
+  explicit Requests(RequestId last) : last_(last) {}
+
   // Under the next id.
   RequestId add(Command command);
 

@@ -28,6 +28,9 @@ constexpr Setting kSettings[] = {
      [](evs::Config& c, Words& w) {
        c.personal_window = static_cast<std::uint32_t>(w.count("packets"));
      }},
+    {"first_sequence", [](evs::Config& c, Words& w) { c.first_sequence = w.count("a number"); }},
+    {"first_ring_sequence",
+     [](evs::Config& c, Words& w) { c.first_ring_sequence = w.count("a number"); }},
     {"outstanding_max",
      [](evs::Config& c, Words& w) {
        c.outstanding_max = static_cast<std::uint32_t>(w.count("packets"));

@@ -17,6 +17,10 @@ liblock::ClientConfig client_config(base::Random& random) {
   liblock::ClientConfig config;
   for (auto& byte : config.instance) byte = static_cast<std::byte>(random.below(256));
   config.command = "simulated";
+  // Some begin where 32 bits would end.
+  if (random.chance(1, 4)) {
+    config.last_request = base::RequestId{(std::uint64_t{1} << 32) - 1 - random.below(8)};
+  }
   return config;
 }
 

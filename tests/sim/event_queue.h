@@ -35,6 +35,7 @@ enum class Happening : std::uint8_t {
   // To the world.
   message,  // The workload multicasts.
   partition,
+  flap,
   crash,
   restart,
   pause,

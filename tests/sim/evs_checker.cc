@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include "tests/sim/evs_history.h"
@@ -35,20 +36,27 @@ class Judge {
   void check_order(const Known& ring);
   void check_holes(const Known& ring);
   void check_causality(const Known& ring);
-  void check_safe(const Known& ring, bool at_rest);
-  void check_self_delivery(const Known& ring, bool at_rest);
+  void check_safe(const Known& ring);
+  void check_self_delivery(const Known& ring);
   void check_rest(const std::vector<std::vector<Processor>>& components);
   void check_acyclic();
+
+  // Nothing more comes of this stay: its processor moved on, or rests there.
+  bool is_final(const Stay& stay) const;
 
   EvsHistory& history_;
   const std::vector<Member>& members_;
   const std::vector<Known>& known_;
   const std::vector<Message>& messages_;
   std::vector<bool> seen_;  // Scratch of check_causality.
+  bool at_rest_ = false;
+  std::set<Processor> resting_;  // Empty: all.
 };
 
 std::vector<Violation> Judge::finish(bool at_rest,
                                      const std::vector<std::vector<Processor>>& components) {
+  at_rest_ = at_rest;
+  for (const auto& set : components) resting_.insert(set.begin(), set.end());
   for (const Member& member : members_) {
     if (member.ended || member.early.empty()) continue;
     const Place& early = member.early.front();
@@ -64,8 +72,8 @@ std::vector<Violation> Judge::finish(bool at_rest,
     check_order(ring);
     check_holes(ring);
     check_causality(ring);
-    check_safe(ring, at_rest);
-    check_self_delivery(ring, at_rest);
+    check_safe(ring);
+    check_self_delivery(ring);
   }
   if (at_rest) check_rest(components);
   return history_.violations();
@@ -246,7 +254,12 @@ void Judge::check_causality(const Known& ring) {
 }
 
 // What one member delivers as safe, every member of that configuration delivers, or fails. [S7]
-void Judge::check_safe(const Known& ring, bool at_rest) {
+bool Judge::is_final(const Stay& stay) const {
+  if (stay.end != Stay::End::none) return stay.end == Stay::End::moved;
+  return at_rest_ && (resting_.empty() || resting_.contains(members_[stay.processor].id));
+}
+
+void Judge::check_safe(const Known& ring) {
   // For each member, the members of its transitional configuration.
   std::vector<Slots> together(ring.stays.size());
   for (std::size_t slot = 0; slot < ring.stays.size(); ++slot) {
@@ -276,7 +289,7 @@ void Judge::check_safe(const Known& ring, bool at_rest) {
         history_.report("S7.2", story + " never installed " + text(ring.configuration));
         return;
       }
-      if (stay.end == Stay::End::moved || (stay.end == Stay::End::none && at_rest)) {
+      if (is_final(stay)) {
         history_.report("S7.1", story + " neither delivered it nor failed");
         return;
       }
@@ -284,11 +297,10 @@ void Judge::check_safe(const Known& ring, bool at_rest) {
   }
 }
 
-void Judge::check_self_delivery(const Known& ring, bool at_rest) {
+void Judge::check_self_delivery(const Known& ring) {
   for (std::size_t slot = 0; slot < ring.stays.size(); ++slot) {
     const Stay& stay = ring.stays[slot];
-    const bool final = stay.end == Stay::End::moved || (stay.end == Stay::End::none && at_rest);
-    if (!final) continue;
+    if (!is_final(stay)) continue;
     const auto missing = std::find_if(
         stay.sends.begin(), stay.sends.end(),
         [this, slot](Index what) { return (messages_[what].delivered & bit(slot)) == 0; });

@@ -74,7 +74,7 @@ class EvsChecker {
 
   // To be called once, at the end. `at_rest`: sending stopped, the network is stable and nothing is
   // under way. `components` are then the sets of living processors that can talk to each other;
-  // none means: all can.
+  // none means: all can. A processor that is in none of several is not at rest.
   std::vector<Violation> finish(bool at_rest,
                                 const std::vector<std::vector<base::Processor>>& components = {});
 

@@ -685,6 +685,16 @@ TEST_CASE("L2: a run that ends in another configuration than all have is reporte
   }
 }
 
+TEST_CASE("at rest are those in the components, if there are any") {
+  Run run = split_and_merge();
+  run.entries.erase(run.change(p1, kTwoMerge), run.entries.end());
+  run.drop(run.delivery(p2, kTwo, 2));
+  run.components = {{p3}};
+  CHECK(run.verdict().empty());
+  run.components = {{p1, p2}, {p3}};
+  CHECK(run.verdict() == "L1 L3");
+}
+
 TEST_CASE("L3: a message that a member still lacks at rest is reported") {
   Run run = split_and_merge();
   run.drop(run.delivery(p2, kAgain, 2));

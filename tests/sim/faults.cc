@@ -59,6 +59,7 @@ void World::crash(std::size_t node) {
   const Duration down = random_.chance(1, 3)
                             ? random_.between(milliseconds(0), milliseconds(50))
                             : random_.between(milliseconds(50), milliseconds(2000));
+  if (down < evs::Config().token_timeout) coverage_.add("fault.restart_before_token_loss");
   queue_.push(now_ + down, Happening::restart, node);
 }
 
@@ -126,13 +127,32 @@ void World::fail_client(std::size_t index) {
   after_client(index);
 }
 
+// Faults outside of it become permanent: a node is down, or cut off from the core. With daemons the
+// core is a majority, or it could have no locks.
+void World::choose_core() {
+  const std::uint64_t least = with_daemons() ? options_.nodes / 2 + 1 : 1;
+  if (options_.nodes <= least) return;
+  coverage_.add("fault.core");
+  std::uint64_t outside = random_.between(std::uint64_t{1}, options_.nodes - least);
+  while (outside > 0) {
+    const std::size_t node = random_.below(options_.nodes);
+    if (!core_[node]) continue;
+    core_[node] = false;
+    gone_[node] = random_.chance(1, 3);
+    --outside;
+  }
+  network_.isolate(core_);
+}
+
 void World::heal() {
   healed_ = true;
   network_.become_perfect();
-  say(0, "everything heals");
+  if (options_.core) choose_core();
+  say(0, options_.core ? "the core heals" : "everything heals");
   for (std::size_t i = 0; i < machines_.size(); ++i) {
     if (machines_[i]->running() && machines_[i]->paused) resume(i);
-    if (!machines_[i]->running()) restart(i);
+    if (gone_[i] && machines_[i]->running()) crash(i);
+    if (!gone_[i] && !machines_[i]->running()) restart(i);
   }
   for (std::size_t i = 0; i < clients_.size(); ++i) resume_client(i);
 }

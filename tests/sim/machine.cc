@@ -36,6 +36,11 @@ evs::Config ring_config(std::size_t index, const RunOptions& options) {
   evs::Config config;
   config.self = node_id(index);
   for (std::size_t i = 0; i < options.nodes; ++i) config.nodes.push_back(node_id(i));
+  if (options.numbers_near_32_bits) {
+    const std::uint64_t end = std::uint64_t{1} << 32;
+    config.first_sequence = end - 1 - options.seed % 64;
+    config.first_ring_sequence = end - 2 - index - options.seed % 16;
+  }
   if (options.small_windows) {
     config.personal_window = 2;
     config.rotation_window = 5;

@@ -15,6 +15,7 @@ Network::Network(const RunOptions& options, base::Random random)
 void Network::send(Duration now, std::size_t from, std::size_t to, const base::Buffer& datagram,
                    EventQueue& queue) {
   if (perfect_) {
+    if (!connected(from, to)) return;
     deliver(now + random_.between(options_.delay_min, options_.delay_max), to, datagram, queue);
     return;
   }
@@ -58,6 +59,15 @@ void Network::attack(Duration now, EventQueue& queue) {
 
 void Network::partition() {
   heal();
+  if (options_.adjacency) {
+    const std::uint64_t up = random_.between(std::uint64_t{1}, std::uint64_t{15});
+    for (std::size_t a = 0; a < nodes_; ++a) {
+      for (std::size_t b = 0; b < nodes_; ++b) {
+        if (a != b) links_[a * nodes_ + b] = random_.chance(up, 16);
+      }
+    }
+    return;
+  }
   if (random_.chance(1, 4)) {
     // Any adjacency.
     for (std::size_t a = 0; a < nodes_; ++a) {
@@ -84,8 +94,29 @@ void Network::heal() {
   std::fill(links_.begin(), links_.end(), true);
 }
 
+// The same link goes up and down for a while, then another.
+void Network::flap() {
+  flapped_ = !flapped_;
+  if (!flapped_ || nodes_ < 2 || !random_.chance(1, 8)) return;
+  flapping_from_ = random_.below(nodes_);
+  flapping_to_ = (flapping_from_ + 1 + random_.below(nodes_ - 1)) % nodes_;
+  flapping_both_ways_ = random_.chance(1, 2);
+}
+
+void Network::isolate(const std::vector<bool>& core) {
+  for (std::size_t a = 0; a < nodes_; ++a) {
+    for (std::size_t b = 0; b < a; ++b) {
+      if (core[a] && core[b]) continue;
+      const bool outside = !core[a] && !core[b];
+      links_[a * nodes_ + b] = outside && random_.chance(1, 2);
+      links_[b * nodes_ + a] = outside && random_.chance(1, 2);
+    }
+  }
+}
+
 void Network::become_perfect() {
   heal();
+  flapped_ = false;
   perfect_ = true;
 }
 

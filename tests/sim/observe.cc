@@ -65,6 +65,7 @@ void World::on_event(std::size_t node, const evs::Event& event) {
                   " from " + base::to_string(delivery.sender) + (safe ? " safe" : " agreed"));
   }
   evs_checker_.delivered(at, delivery);
+  if (delivery.sequence >> 32 != 0) coverage_.add("numbers.packet_over_32_bits");
 }
 
 void World::on_transmit(std::size_t node, evs::NodeMask to, const base::Buffer& sealed) {

@@ -1,5 +1,6 @@
 #include "tests/sim/run_options.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/random.h"
@@ -10,6 +11,19 @@ namespace {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
+
+// A datagram of a large ring goes to all its members, and each of them answers: large rings are
+// rare, short and without daemons, so that they cost no more than the others together.
+void draw_size(RunOptions& o, base::Random& random) {
+  if (random.chance(1, 16)) {
+    o.nodes = random.between(std::uint64_t{6}, std::uint64_t{8});
+  } else if (o.workload == Workload::ring && random.chance(1, 20)) {
+    o.nodes = random.between(std::uint64_t{9}, std::uint64_t{32});
+    o.faulty_time = std::min<Duration>(o.faulty_time, milliseconds(1500));
+    o.message_every = std::max<Duration>(o.message_every, milliseconds(20));
+    o.large_messages = false;
+  }
+}
 
 }  // namespace
 
@@ -52,6 +66,12 @@ RunOptions RunOptions::from_seed(std::uint64_t seed) {
   // The others have to be a majority.
   o.disk_loss = o.nodes >= 3 && random.chance(1, 6);
   o.multicast = random.chance(1, 4);
+  draw_size(o, random);
+  o.adjacency = random.chance(1, 5);
+  if (random.chance(1, 6)) o.flap_every = random.between(milliseconds(5), milliseconds(400));
+  // Who lost its record can not vote, and the core has to be a majority.
+  o.core = o.nodes > 1 && !o.disk_loss && random.chance(1, 4);
+  o.numbers_near_32_bits = random.chance(1, 8);
   return o;
 }
 
@@ -80,6 +100,10 @@ std::string RunOptions::to_string() const {
   text += strike_at_delivery ? " striking" : "";
   text += " drift_ppm=" + std::to_string(drift_ppm);
   text += multicast ? " multicast" : "";
+  text += adjacency ? " adjacency" : "";
+  if (flap_every > Duration(0)) text += " flap_ms=" + ms(flap_every);
+  text += core ? " core" : "";
+  text += numbers_near_32_bits ? " numbers-near-32-bits" : "";
   text += small_windows ? " small-windows" : "";
   text += large_messages ? " large-messages" : "";
   return text;

@@ -45,7 +45,11 @@ struct RunOptions {
   bool strike_at_delivery = false;  // A fault right after a safe delivery or an install is likely.
   std::uint32_t drift_ppm = 0;      // Each node's clocks run up to this much fast or slow.
   bool small_windows = false;
-  bool multicast = false;  // What is for several nodes reaches all, the sender too.
+  bool adjacency = false;             // Partitions are any set of directed links.
+  Duration flap_every{};              // How long one link stays up, and down, between other faults.
+  bool core = false;                  // At the end some nodes do not heal: the others come to rest.
+  bool numbers_near_32_bits = false;  // Packets and rings are counted from just below 2^32.
+  bool multicast = false;             // What is for several nodes reaches all, the sender too.
 
   // Of runs with daemons.
   Duration lease{};

@@ -11,7 +11,8 @@ import sys
 NAMED_COUNTERS = [
     "fault.crash_at.enter_gather", "fault.crash_at.enter_commit", "fault.crash_at.enter_recovery",
     "fault.crash_at.recovered", "fault.crash_at.install_transitional", "fault.crash_at.token_lost",
-    "fault.partition", "fault.pause", "fault.client_pause", "fault.blackout",
+    "fault.partition", "fault.adjacency", "fault.flap", "fault.restart_before_token_loss", "fault.core",
+    "size.over_8", "size.over_24", "numbers.ring_over_32_bits", "numbers.packet_over_32_bits", "fault.pause", "fault.client_pause", "fault.blackout",
     "fault.client_connection", "fault.client_death", "fault.disk_loss",
     "ring.delivered_transitional", "ring.delivered_beyond_gap", "ring.recoveries_failed",
     "ring.recoveries_with_obligation", "ring.obligations_outside_transitional",

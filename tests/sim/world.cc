@@ -36,7 +36,9 @@ World::World(const RunOptions& options, bool trace)
       network_(options_, random_.fork()),
       lock_checker_(options.nodes),
       deferred_(options.nodes),
-      wire_tap_(lock_checker_) {
+      wire_tap_(lock_checker_),
+      core_(options.nodes, true),
+      gone_(options.nodes, false) {
   for (std::size_t i = 0; i < options_.nodes; ++i) {
     machines_.push_back(
         std::make_unique<Machine>(i, options_, random_.fork(), seal_checker_, *this));
@@ -65,6 +67,7 @@ RunResult World::run() {
   }
   if (!with_daemons()) schedule(Happening::message, options_.message_every);
   schedule(Happening::partition, options_.partition_every);
+  schedule(Happening::flap, options_.flap_every);
   schedule(Happening::crash, options_.crash_every);
   schedule(Happening::pause, options_.pause_every);
   if (!clients_.empty()) {
@@ -100,7 +103,14 @@ RunResult World::run() {
   }
   std::vector<Violation> found = std::move(violations_);
   for (Violation& violation : lock_checker_.finish()) found.push_back(std::move(violation));
-  for (Violation& violation : evs_checker_.finish(rested)) found.push_back(std::move(violation));
+  std::vector<std::vector<base::Processor>> components;
+  if (rested && options_.core) {
+    components.emplace_back();
+    for (std::size_t i : core()) components.back().push_back(machines_[i]->processor());
+  }
+  for (Violation& violation : evs_checker_.finish(rested, components)) {
+    found.push_back(std::move(violation));
+  }
   if (seal_checker_.violation()) found.push_back({"seal", *seal_checker_.violation()});
   if (found.empty() && !rested) {
     found.push_back({kRest, "healed and without traffic, the run did not come to rest"});
@@ -110,10 +120,14 @@ RunResult World::run() {
 }
 
 void World::collect_coverage() {
+  if (options_.nodes > 8) coverage_.add("size.over_8");
+  if (options_.nodes > 24) coverage_.add("size.over_24");
   for (const auto& machine : machines_) {
     if (!machine->running()) continue;
     const evs::Statistics& s = machine->node().statistics();
     coverage_.add("ring.installs", s.installs);
+    if (machine->node().regular().id.sequence >> 32 != 0)
+      coverage_.add("numbers.ring_over_32_bits");
     coverage_.add("ring.safe_delivered_regular", s.safe_delivered_regular);
     coverage_.add("ring.delivered_transitional", s.delivered_transitional);
     coverage_.add("ring.delivered_beyond_gap", s.delivered_beyond_gap);
@@ -228,8 +242,15 @@ void World::to_world(const Occurrence& occurrence) {
         network_.partition();
         say(0, "network cut");
         coverage_.add("fault.partition");
+        if (options_.adjacency) coverage_.add("fault.adjacency");
       }
       schedule(Happening::partition, options_.partition_every);
+      break;
+    case Happening::flap:
+      if (healed_) break;
+      network_.flap();
+      coverage_.add("fault.flap");
+      schedule(Happening::flap, options_.flap_every);
       break;
     case Happening::crash:
       if (healed_) break;
@@ -237,7 +258,9 @@ void World::to_world(const Occurrence& occurrence) {
       schedule(Happening::crash, options_.crash_every);
       break;
     case Happening::restart:
-      if (!machines_[occurrence.node]->running()) restart(occurrence.node);
+      if (!machines_[occurrence.node]->running() && !gone_[occurrence.node]) {
+        restart(occurrence.node);
+      }
       break;
     case Happening::pause: {
       if (healed_) break;
@@ -340,8 +363,11 @@ void World::multicast() {
 }
 
 bool World::at_rest() const {
-  const evs::Node& first = machines_.front()->node();
-  for (const auto& machine : machines_) {
+  const std::vector<std::size_t> resting = core();
+  if (!machines_[resting.front()]->running()) return false;
+  const evs::Node& first = machines_[resting.front()]->node();
+  for (std::size_t i : resting) {
+    const auto& machine = machines_[i];
     if (!machine->running() || machine->node().state() != evs::NodeState::operational) return false;
     if (machine->node().regular().id != first.regular().id) return false;
     if (machine->node().send_room() != first.send_room()) return false;
@@ -350,13 +376,13 @@ bool World::at_rest() const {
     if (status.phase != lockd::ReplicaPhase::active || status.cold || status.orphans > 0) {
       return false;
     }
-    if (status.holders != machines_.size()) return false;
+    if (status.holders != resting.size()) return false;
     if (machine->daemon().replica().table()->counts().locks > 0) return false;
   }
   for (const auto& client : clients_) {
-    if (!client->at_rest()) return false;
+    if (core_[client->machine()] && !client->at_rest()) return false;
   }
-  return first.regular().members.size() == machines_.size();
+  return first.regular().members.size() == resting.size();
 }
 
 void World::schedule(Happening what, Duration mean) {
@@ -369,6 +395,14 @@ std::vector<std::size_t> World::running() const {
     if (machines_[i]->running()) up.push_back(i);
   }
   return up;
+}
+
+std::vector<std::size_t> World::core() const {
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < machines_.size(); ++i) {
+    if (core_[i]) found.push_back(i);
+  }
+  return found;
 }
 
 void World::say(std::size_t node, const std::string& what) {

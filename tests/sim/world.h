@@ -58,6 +58,7 @@ class World : public MachineObserver {
   void resume_client(std::size_t client);
   void fail_client(std::size_t client);
   void heal();
+  void choose_core();
 
   // Clients: clients.cc.
   std::unique_ptr<Client> new_client(std::size_t client);
@@ -74,6 +75,7 @@ class World : public MachineObserver {
   void schedule(Happening what, Duration mean);
   void say(std::size_t node, const std::string& what);
   std::vector<std::size_t> running() const;
+  std::vector<std::size_t> core() const;
   bool with_daemons() const { return options_.workload == Workload::cluster; }
 
   void on_trace(std::size_t node, const evs::TraceRecord& record) override;
@@ -110,6 +112,8 @@ class World : public MachineObserver {
   Duration now_{};
   std::size_t acting_ = 0;  // The machine that is handling an input.
   bool healed_ = false;
+  std::vector<bool> core_;  // Those that are to come to rest together.
+  std::vector<bool> gone_;  // Down for good.
   bool disk_lost_ = false;
   bool traffic_ = true;
   std::optional<evs::TraceEvent> crash_at_;  // A crash is planned for when a member does this.
