@@ -140,7 +140,10 @@ base::Result<void, std::string> Service::open(const Config& config, evs::net::Ke
   ring.keys = std::move(keys);
   ring.cipher = config.cipher;
   ring.offload = config.offload;
-  if (config.profile == Profile::storm) ring.redundancy = evs::net::kStormRedundancy;
+  if (config.profile == Profile::storm) {
+    ring.redundancy = evs::net::kStormRedundancy;
+    ring.offload = false;  // A bundle is lost as a whole.
+  }
   if (config.multicast) ring.multicast = to_string(*config.multicast);
   for (const NodeConfig& node : config.nodes) {
     evs::net::NodeAddresses addresses{node.id, {}};
