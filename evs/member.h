@@ -41,7 +41,6 @@ class Member {
   const TokenEvidence& evidence() const { return evidence_; }
   std::size_t send_room() const { return send_queue_.room(); }
   const Statistics& statistics() const { return statistics_; }
-  const Windows& windows() const { return windows_; }
   const Config& config() const { return config_; }
   const FlightRecorder& recorder() const { return recorder_; }
   NodeStatus status(Instant now) const;  // node_status.cc

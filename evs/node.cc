@@ -54,9 +54,6 @@ std::size_t Node::send_room() const {
 const Statistics& Node::statistics() const {
   return impl_->statistics();
 }
-const Windows& Node::windows() const {
-  return impl_->windows();
-}
 NodeStatus Node::status(Instant now) const {
   return impl_->status(now);
 }

@@ -20,7 +20,6 @@
 #include "evs/node_status.h"
 #include "evs/statistics.h"
 #include "evs/trace.h"
-#include "evs/windows.h"
 
 namespace evs {
 
@@ -91,9 +90,6 @@ class Node {
   // Borrowed; the next input may change it.
   const FlightRecorder& recorder() const;
   const Config& config() const;
-
-  // As they stand now.
-  const Windows& windows() const;
 
   // Our own reasoning, checked: CHECKs on a state that must not be. For tests and simulation.
   void check_invariants() const;

@@ -20,6 +20,9 @@ NodeStatus Member::status(Instant now) const {
   status.stable = ring_->stable();
   status.delivered = ring_->delivered;
   status.stored = status.highest - ring_->store.discarded();
+  status.personal_window = windows_.personal();
+  status.rotation_window = windows_.rotation();
+  status.accelerated_window = windows_.accelerated();
   status.waiting_messages = send_queue_.messages();
   status.waiting_bytes = send_queue_.bytes();
   for (std::size_t i = 0; i < config_.nodes.size(); ++i) {

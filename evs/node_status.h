@@ -41,6 +41,11 @@ struct NodeStatus {
   std::uint64_t delivered = 0;  // Here.
   std::uint64_t stored = 0;     // Packets that it keeps room for: above the last discarded one.
 
+  // As they have adapted to now; Config has their maxima.
+  std::uint32_t personal_window = 0;
+  std::uint32_t rotation_window = 0;
+  std::uint32_t accelerated_window = 0;
+
   // Messages that wait for a number.
   std::size_t waiting_messages = 0;
   std::size_t waiting_bytes = 0;

@@ -59,10 +59,9 @@ protocol::RingStatus answer(base::Instant now, const RingQueriesConfig& config,
   answer.waiting_bytes = status.waiting_bytes;
   answer.waiting_bytes_max = limits.send_queue_bytes_max;
   if (config.waiting_datagrams) answer.waiting_datagrams = config.waiting_datagrams();
-  const evs::Windows& windows = config.node->windows();
-  answer.personal_window = windows.personal();
-  answer.rotation_window = windows.rotation();
-  answer.accelerated_window = windows.accelerated();
+  answer.personal_window = status.personal_window;
+  answer.rotation_window = status.rotation_window;
+  answer.accelerated_window = status.accelerated_window;
   answer.outstanding_max = limits.outstanding_max;
   for (const evs::PeerStatus& peer : status.peers) answer.peers.push_back(peer_of(peer, config));
   return answer;

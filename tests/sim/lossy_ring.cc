@@ -123,7 +123,7 @@ LossResult LossyRing::run() {
   for (const auto& machine : machines_) {
     const evs::Statistics& s = machine->node.statistics();
     if (measuring()) result_.delivered = std::min(result_.delivered, machine->delivered);
-    const std::uint32_t window = machine->node.windows().personal();
+    const std::uint32_t window = machine->node.status(instant()).personal_window;
     if (result_.personal_window == 0 || window < result_.personal_window) {
       result_.personal_window = window;
     }

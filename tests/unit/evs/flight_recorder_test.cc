@@ -115,7 +115,7 @@ TEST_CASE("a token that nobody answers is told with who should have") {
   const auto awaited = told(ring, 2, TraceEvent::token_awaited);
   REQUIRE(awaited.size() == 1);
   CAPTURE(awaited[0]);
-  CHECK(awaited[0].find("none for 300ms, not answered by node 3, sent again 18 times") == 0);
+  CHECK(awaited[0].find("none for 300ms, not answered by node 3, sent again 149 times") == 0);
   CHECK(told(ring, 1, TraceEvent::token_lost) == std::vector<std::string>{"none for 300ms"});
   const auto failed = told(ring, 1, TraceEvent::candidate_failed);
   REQUIRE(failed.size() == 1);
