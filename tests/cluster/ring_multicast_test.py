@@ -80,6 +80,11 @@ def main(program):
             try:
                 run(program, scratch, running, addresses, group)
                 print(f"a ring by {group}", flush=True)
+            except AssertionError:
+                # One side's view does not tell which link has failed.
+                for i, member in running.items():
+                    print(f"node {i}: {member.lines[-12:]}", flush=True)
+                raise
             finally:
                 for member in running.values():
                     member.process.kill()
