@@ -41,7 +41,8 @@ Salt draw_salt(base::Random& random) {
 class Pair {
  public:
   explicit Pair(std::uint64_t seed) : random_(seed) {
-    for (std::size_t node : {0, 1}) begin_life(node);
+    begin_life(0);
+    begin_life(1);
   }
 
   std::optional<std::string> run() {
