@@ -7,6 +7,7 @@ import tempfile
 import uuid
 
 from evs_crew import Crew
+from process_usage import resident_megabytes
 
 
 class System:
@@ -59,9 +60,10 @@ class Ringlock(System):
 
     name = "ringlock"
 
-    def __init__(self, build, network, multicast=False):
+    def __init__(self, build, network, multicast=False, offload=True):
         super().__init__(build, network)
         self.multicast = multicast
+        self.offload = offload
 
     def prepare(self):
         lockctl, self.lockd = (os.path.join(self.build, *path) for path in (("tools", "lockctl"), ("lockd", "lockd")))
@@ -74,7 +76,7 @@ class Ringlock(System):
             config = self.config(node)
             with open(config, "w", encoding="utf-8") as file:
                 file.write(f'node_id = {node}\nkey_file = "key"\nstate_dir = "{node}.state"\nsocket = "{node}.sock"\n'
-                           f'[cluster]\nname = "bench"\nuuid = "{cluster}"\n{multicast}{nodes}')
+                           f'[cluster]\nname = "bench"\nuuid = "{cluster}"\n{multicast}[network]\noffload = {str(self.offload).lower()}\n{nodes}')
             subprocess.run([self.lockd, "init", "--config", config], check=True, capture_output=True)
 
     def config(self, node):
@@ -120,8 +122,3 @@ class Corosync(System):
 
     def member(self, node, count):
         return [os.path.join(self.build, "tests", "bench", "evs_load_corosync"), "-", str(count)]
-
-
-def resident_megabytes(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:")) / 1024

@@ -15,12 +15,11 @@ def run(*command, text=None):
 class Network:
     """Node i is reached at 10.77.0.i from the others, and has the namespace `namespaces[i - 1]`."""
 
-    def __init__(self, nodes, megabits=None, offload=True):
+    def __init__(self, nodes, megabits=None):
         mark = f"rl{os.getpid()}"
         self.switch = f"{mark}s"
         self.namespaces = [f"{mark}n{node}" for node in range(1, nodes + 1)]
         self.megabits = megabits
-        self.offload = offload
 
     @staticmethod
     def address(node):
@@ -60,7 +59,7 @@ class Network:
             if percent:
                 self.inside(namespace, "nft", "-f", "-", text=(
                     "table inet loss { chain input { type filter hook input priority 0; "
-                    f"iifname eth0 meta l4proto udp numgen random mod 1000 < {round(percent * 10)} drop; }} }}"))
+                    f"iifname eth0 meta l4proto udp numgen random mod 1000 < {round(percent * 10)} drop\n}} }}"))
 
     @staticmethod
     def inside(namespace, *command, text=None):
