@@ -59,7 +59,7 @@ class Network:
             if percent:
                 self.inside(namespace, "nft", "-f", "-", text=(
                     "table inet loss { chain input { type filter hook input priority 0; "
-                    f"iifname eth0 meta l4proto udp numgen random mod 1000 < {round(percent * 10)} drop\n}} }}"))
+                    f"iifname eth0 meta l4proto udp numgen random mod 1000 < {round(percent * 10)} drop\n}}\n}}\n"))
 
     @staticmethod
     def inside(namespace, *command, text=None):
