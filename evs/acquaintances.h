@@ -1,5 +1,5 @@
-// Which lives of the configured nodes this member has met and when it heard of them, so that it can
-// say why one came into its ring. For people alone: the protocol does not ask it.
+// Which lives of the configured nodes this member has met, so that it can say why one came into its
+// ring, which is for people alone; and when it last heard each, which it tells the others.
 #pragma once
 
 #include <cstdint>

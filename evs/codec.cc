@@ -94,6 +94,11 @@ PacketMessage read_packet(ByteReader& in) {
   return m;
 }
 
+void write_nodes(ByteWriter& out, const std::vector<base::NodeId>& nodes) {
+  out.u8(static_cast<std::uint8_t>(nodes.size()));
+  for (base::NodeId node : nodes) out.node(node);
+}
+
 void write(ByteWriter& out, const JoinMessage& m) {
   out.processor(m.sender);
   out.u64(m.ring_sequence);
@@ -104,6 +109,7 @@ void write(ByteWriter& out, const JoinMessage& m) {
     out.processor(c.processor);
     out.u8(c.failed ? 1 : 0);
   }
+  write_nodes(out, m.heard);
 }
 
 bool read_flag(ByteReader& in) {
@@ -120,6 +126,13 @@ bool strictly_sorted(const List& list, Key key) {
          }) == list.end();
 }
 
+std::vector<base::NodeId> read_nodes(ByteReader& in) {
+  std::vector<base::NodeId> nodes(in.count8(kMembersMax));
+  for (base::NodeId& node : nodes) node = in.node();
+  if (!strictly_sorted(nodes, [](base::NodeId node) { return node; })) in.fail();
+  return nodes;
+}
+
 JoinMessage read_join(ByteReader& in) {
   JoinMessage m;
   m.sender = in.processor();
@@ -132,6 +145,7 @@ JoinMessage read_join(ByteReader& in) {
     c.failed = read_flag(in);
   }
   if (!strictly_sorted(m.candidates, [](const Candidate& c) { return c.processor; })) in.fail();
+  m.heard = read_nodes(in);
   return m;
 }
 
@@ -177,12 +191,14 @@ CommitMessage read_commit(ByteReader& in) {
 void write(ByteWriter& out, const PresenceMessage& m) {
   out.processor(m.sender);
   out.ring(m.ring);
+  write_nodes(out, m.heard);
 }
 
 PresenceMessage read_presence(ByteReader& in) {
   PresenceMessage m;
   m.sender = in.processor();
   m.ring = in.ring();
+  m.heard = read_nodes(in);
   return m;
 }
 

@@ -34,8 +34,8 @@ void Member::enter_gather(Instant now, Reason reason, const Processor& by,
 }
 
 void Member::send_join(Instant now, Gather& state) {
-  send_to_configured(
-      encode(JoinMessage{self_, ring_sequence_, false, state.forwarded, candidates_.sets()}));
+  send_to_configured(encode(
+      JoinMessage{self_, ring_sequence_, false, state.forwarded, candidates_.sets(), heard(now)}));
   state.join_at = now.boot + config_.join_interval;
 }
 

@@ -264,6 +264,18 @@ NodeMask Member::mask_of(base::NodeId node) const {
   return NodeMask{1} << (found - config_.nodes.begin());
 }
 
+// Whom I heard so lately that the link from there works.
+std::vector<base::NodeId> Member::heard(Instant now) const {
+  std::vector<base::NodeId> nodes;
+  for (base::NodeId node : config_.nodes) {
+    const auto last = acquaintances_.last_heard(node);
+    if (node != self_.node && last && now.boot - *last < config_.consensus_timeout) {
+      nodes.push_back(node);
+    }
+  }
+  return nodes;
+}
+
 void Member::trace(TraceEvent event, const RingId& ring, Sequence sequence, std::uint32_t index) {
   if (trace_ == nullptr && !FlightRecorder::keeps(event)) return;  // At each visit of the token.
   TraceRecord record{event, ring};

@@ -54,6 +54,7 @@ class Member {
   void send_to_ring(const Ring& ring, Buffer datagram);
   void send_to_configured(Buffer datagram);
   NodeMask mask_of(base::NodeId node) const;
+  std::vector<base::NodeId> heard(Instant now) const;
   void trace(TraceEvent event, const RingId& ring, Sequence sequence = 0, std::uint32_t index = 0);
   void trace(const TraceRecord& record);
 
@@ -63,7 +64,7 @@ class Member {
   void tell_token(TraceEvent event, Instant now, const Ring& ring, const TokenPass& pass);
   void tell_candidates(const std::vector<Candidate>& before, Reason reason,
                        const JoinMessage* join = nullptr);
-  void tell_acknowledgement(TraceEvent event, std::size_t index, Duration stood);
+  void tell_acknowledgement(TraceEvent event, const Ring& ring, std::size_t index, Duration stood);
   void tell_departed(const std::vector<Processor>& departed);
   void tell_joined(const std::vector<Processor>& joined);
   void tell_retransmissions(Instant now, std::uint64_t packets, Operational& state);
@@ -81,6 +82,8 @@ class Member {
   void pass_token(Instant now, const Ring& ring, TokenPass& pass, TokenMessage token);
   void retransmit_token(Instant now, const Ring& ring, TokenPass& pass);
   Buffer number_packet(Ring& ring, TokenMessage& token, PacketMessage packet);
+  void watch_progress(Instant now, const Ring& ring, std::vector<Progress>& progress_of,
+                      Sequence sequence);
 
   // operational.cc
   void enter_operational(Instant now, TokenPass pass, std::optional<TokenMessage> token);
@@ -97,9 +100,9 @@ class Member {
                                      Operational& state);
   std::size_t tail_of(std::size_t batch) const;
   bool may_hold(const Operational& state) const;
-  void watch_progress(Instant now, Operational& state, Sequence sequence);
   void send_presence(Instant now, Operational& state);
-  bool bars(Instant now, const Processor& stranger);
+  bool listens(Instant now, const Processor& stranger,
+               const std::vector<base::NodeId>& heard_by_stranger);
   void wake_holder(Instant now, Operational& state);
   void await_token(Instant now, Operational& state);
   bool may_be_held(const Operational& state) const;

@@ -89,6 +89,7 @@ struct JoinMessage {
   bool leaving = false;               // The sender is about to leave for good.
   std::uint32_t forwarded = 0;        // Tokens it passed on in the last attempt, if that failed.
   std::vector<Candidate> candidates;  // Sorted.
+  std::vector<base::NodeId> heard;    // Whom the sender hears these days. Sorted.
 };
 
 // What a member brings from the ring it was last in.
@@ -114,6 +115,7 @@ struct CommitMessage {
 struct PresenceMessage {
   Processor sender;
   RingId ring;
+  std::vector<base::NodeId> heard;  // As in a Join.
 };
 
 using Message = std::variant<TokenMessage, TokenReceiptMessage, WakeMessage, PacketMessage,

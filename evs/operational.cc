@@ -36,7 +36,7 @@ void Member::on_token(Instant now, base::NodeId from, TokenMessage token, Operat
   accept(now, *ring_, state.pass, token);
   const Sequence sequence = token.sequence;
   visit(now, state, std::move(token));
-  watch_progress(now, state, sequence);
+  watch_progress(now, *ring_, state.progress, sequence);
 }
 
 void Member::visit(Instant now, Operational& state, TokenMessage token) {
@@ -226,25 +226,33 @@ void Member::send_presence(Instant now, Operational& state) {
     if (readmission_.barred(now.boot, node, ring_->size())) outside &= ~mask_of(node);
   }
   if (outside == 0) return;
-  transmits_.push_back({outside, encode(PresenceMessage{self_, ring_->id})});
+  transmits_.push_back({outside, encode(PresenceMessage{self_, ring_->id, heard(now)})});
 }
 
 void Member::on_presence(Instant now, const PresenceMessage& presence, Operational&) {
-  if (ring_->contains(presence.sender) || bars(now, presence.sender)) return;
+  if (ring_->contains(presence.sender) || !listens(now, presence.sender, presence.heard)) return;
   const std::vector<Candidate> before = candidates_.sets();
   candidates_.merge(presence.sender, {});
   tell_candidates(before, Reason::started_anew);
   enter_gather(now, Reason::ring_present, presence.sender);
 }
 
-// A ring that stands is not left for a stranger who has ended it too often.
-bool Member::bars(Instant now, const Processor& stranger) {
-  if (!readmission_.barred(now.boot, stranger.node, ring_->size())) return false;
-  ++statistics_.strangers_barred;
-  TraceRecord record{TraceEvent::stranger_barred, ring_->id};
-  record.processor = stranger;
-  trace(record);
-  return true;
+// A ring that stands is not left for a stranger who has ended it too often, nor for one who does
+// not hear me: that one gets an answer, and will say so once he has heard it.
+bool Member::listens(Instant now, const Processor& stranger,
+                     const std::vector<base::NodeId>& heard_by_stranger) {
+  if (readmission_.barred(now.boot, stranger.node, ring_->size())) {
+    ++statistics_.strangers_barred;
+    TraceRecord record{TraceEvent::stranger_barred, ring_->id};
+    record.processor = stranger;
+    trace(record);
+    return false;
+  }
+  const bool mutual =
+      std::binary_search(heard_by_stranger.begin(), heard_by_stranger.end(), self_.node);
+  if (mutual || MUTANT("deaf_stranger_taken")) return true;
+  send_to(stranger, encode(PresenceMessage{self_, ring_->id, heard(now)}));
+  return false;
 }
 
 void Member::on_join(Instant now, const JoinMessage& join, Operational& state) {
@@ -254,34 +262,9 @@ void Member::on_join(Instant now, const JoinMessage& join, Operational& state) {
   for (const Candidate& candidate : join.candidates) {
     if (candidate.failed && candidate.processor == self_) return;
   }
-  if (!member && (join.leaving || bars(now, join.sender))) return;
+  if (!member && (join.leaving || !listens(now, join.sender, join.heard))) return;
   tell_token(TraceEvent::token_awaited, now, *ring_, state.pass);
   enter_gather(now, join.leaving ? Reason::member_leaves : Reason::join_came, join.sender, &join);
-}
-
-// A member whose acknowledgement stands still while the ring moves on does not receive; the others
-// name it [Totem95 section 4, hole (a)].
-void Member::watch_progress(Instant now, Operational& state, Sequence sequence) {
-  for (std::size_t i = 0; i < ring_->size(); ++i) {
-    Operational::Progress& progress = state.progress[i];
-    const Sequence acknowledged = ring_->acknowledged[i];
-    if (acknowledged >= sequence || acknowledged != progress.acknowledged) {
-      if (progress.told)
-        tell_acknowledgement(TraceEvent::acknowledgement_moves, i, now.boot - progress.since);
-      progress = {acknowledged, now.boot, false};
-    } else if (i != ring_->self_index &&
-               now.boot - progress.since > config_.fail_to_receive_timeout) {
-      ++statistics_.failures_to_receive;
-      tell_acknowledgement(TraceEvent::candidate_failed, i, now.boot - progress.since);
-      candidates_.fail(ring_->members[i]);
-      enter_gather(now, Reason::fails_to_receive, ring_->members[i]);
-      return;
-    } else if (!progress.told && now.boot - progress.since > config_.fail_to_receive_timeout / 4) {
-      // Long before it is taken to have failed.
-      progress.told = true;
-      tell_acknowledgement(TraceEvent::acknowledgement_stands, i, now.boot - progress.since);
-    }
-  }
 }
 
 }  // namespace evs

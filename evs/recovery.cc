@@ -15,6 +15,7 @@ void Member::enter_recovery(Instant now, CommitMessage commit) {
 
   Recovery state{.ring = Ring(commit.ring, commit.members, self_, config_),
                  .pass = {},
+                 .progress = {commit.members.size(), {0, now.boot}},
                  .commit_passed = {},
                  .commit_retransmit_at = {},
                  .transitional = {},
@@ -101,7 +102,12 @@ void Member::on_token(Instant now, base::NodeId from, TokenMessage token, Recove
   }
   state.commit_retransmit_at.reset();
   accept(now, state.ring, state.pass, token);
+  const Sequence sequence = token.sequence;
   visit(now, state, std::move(token));
+  if (auto* still = std::get_if<Recovery>(&state_); still && !MUTANT("recovery_without_end")) {
+    watch_progress(now, still->ring, still->progress, sequence);
+    if (!std::holds_alternative<Recovery>(state_)) ++statistics_.recoveries_failed;
+  }
 }
 
 void Member::visit(Instant now, Recovery& state, TokenMessage token) {

@@ -31,6 +31,14 @@ struct TokenPass {
   std::uint32_t times_again = 0;   // The token passed on was sent again so often.
 };
 
+// A member's acknowledgement as last seen, and since when it has not moved while there was more to
+// acknowledge.
+struct Progress {
+  Sequence acknowledged = 0;
+  Duration since{};
+  bool told = false;  // That it stands still.
+};
+
 // The ring is whole: the token turns, messages are numbered and delivered. Ended by the loss of the
 // token, by somebody who is not in the ring, by a member that fails to receive, or by leaving.
 struct Operational {
@@ -55,14 +63,7 @@ struct Operational {
   std::uint64_t packets_again = 0;
   Duration again_since{};
 
-  // Each member's acknowledgement as last seen, and since when it has not moved while there was
-  // more to acknowledge.
-  struct Progress {
-    Sequence acknowledged = 0;
-    Duration since{};
-    bool told = false;  // That it stands still.
-  };
-  std::vector<Progress> progress;
+  std::vector<Progress> progress;  // Of each member.
 };
 
 // Agreeing on who is there. Ended by consensus and the Commit token that follows it.
@@ -90,6 +91,7 @@ struct Commit {
 struct Recovery {
   Ring ring;
   TokenPass pass;
+  std::vector<Progress> progress;  // Of each member of the new ring.
   Buffer commit_passed;  // Sent again until the first token comes.
   Deadline commit_retransmit_at;
 

@@ -66,11 +66,12 @@ void Member::tell_candidates(const std::vector<Candidate>& before, Reason reason
   }
 }
 
-void Member::tell_acknowledgement(TraceEvent event, std::size_t index, Duration stood) {
-  TraceRecord record{event, ring_->id};
-  record.processor = ring_->members[index];
+void Member::tell_acknowledgement(TraceEvent event, const Ring& ring, std::size_t index,
+                                  Duration stood) {
+  TraceRecord record{event, ring.id};
+  record.processor = ring.members[index];
   if (event == TraceEvent::candidate_failed) record.reason = Reason::fails_to_receive;
-  record.sequence = ring_->acknowledged[index];
+  record.sequence = ring.acknowledged[index];
   record.span = stood;
   trace(record);
 }

@@ -135,4 +135,32 @@ void Member::retransmit_token(Instant now, const Ring& ring, TokenPass& pass) {
   pass.retransmit_at = now.boot + config_.token_retransmit;
 }
 
+// A member whose acknowledgement stands still while the ring moves on does not receive; the others
+// name it [Totem95 section 4, hole (a)].
+void Member::watch_progress(Instant now, const Ring& ring, std::vector<Progress>& progress_of,
+                            Sequence sequence) {
+  for (std::size_t i = 0; i < ring.size(); ++i) {
+    Progress& progress = progress_of[i];
+    const Sequence acknowledged = ring.acknowledged[i];
+    const Duration stood = now.boot - progress.since;
+    if (acknowledged >= sequence || acknowledged != progress.acknowledged) {
+      if (progress.told) {
+        tell_acknowledgement(TraceEvent::acknowledgement_moves, ring, i, stood);
+      }
+      progress = {acknowledged, now.boot, false};
+    } else if (i != ring.self_index && stood > config_.fail_to_receive_timeout) {
+      ++statistics_.failures_to_receive;
+      tell_acknowledgement(TraceEvent::candidate_failed, ring, i, stood);
+      const Processor member = ring.members[i];
+      candidates_.fail(member);
+      enter_gather(now, Reason::fails_to_receive, member);
+      return;
+    } else if (!progress.told && stood > config_.fail_to_receive_timeout / 4) {
+      // Long before it is taken to have failed.
+      progress.told = true;
+      tell_acknowledgement(TraceEvent::acknowledgement_stands, ring, i, stood);
+    }
+  }
+}
+
 }  // namespace evs

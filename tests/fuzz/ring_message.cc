@@ -12,6 +12,11 @@ void bounded(const evs::TokenMessage& token) {
 
 void bounded(const evs::JoinMessage& join) {
   fuzz::require(join.candidates.size() <= evs::kCandidatesMax, "so many candidates at most");
+  fuzz::require(join.heard.size() <= evs::kMembersMax, "so many nodes at most");
+}
+
+void bounded(const evs::PresenceMessage& presence) {
+  fuzz::require(presence.heard.size() <= evs::kMembersMax, "so many nodes at most");
 }
 
 void bounded(const evs::CommitMessage& commit) {

@@ -89,6 +89,7 @@ std::vector<evs::Message> ring_messages() {
   join.sender = kTwo;
   join.ring_sequence = 4;
   join.candidates = {{kOne, false}, {kTwo, false}, {kThree, true}};
+  join.heard = {base::NodeId{1}};
   evs::CommitMessage commit;
   commit.ring = kRing;
   commit.members = {kOne, kTwo};
@@ -102,16 +103,17 @@ std::vector<evs::Message> ring_messages() {
   evs::PacketMessage second{kRing, 2, 1, true, false, queue.pack(100).payload};
   second.asks = true;
   evs::PacketMessage exchanged{kRing, 3, 0, false, true, evs::encode_exchange(whole)};
-  return {token,
-          evs::TokenReceiptMessage{kRing, 1},
-          evs::WakeMessage{kRing},
-          whole,
-          second,
-          exchanged,
-          evs::AcknowledgementMessage{kRing, 2},
-          join,
-          commit,
-          evs::PresenceMessage{kThree, {6, base::NodeId{3}, 9}}};
+  return {
+      token,
+      evs::TokenReceiptMessage{kRing, 1},
+      evs::WakeMessage{kRing},
+      whole,
+      second,
+      exchanged,
+      evs::AcknowledgementMessage{kRing, 2},
+      join,
+      commit,
+      evs::PresenceMessage{kThree, {6, base::NodeId{3}, 9}, {base::NodeId{1}, base::NodeId{2}}}};
 }
 
 void of_the_ring(Seeds& seeds) {

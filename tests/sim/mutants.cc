@@ -74,6 +74,8 @@ constexpr Mutant kRareMutants[] = {
     {"message_goes_on_in_next_ring", "a message cut in two by a ring change is not begun again"},
     {"ring_id_without_nonce", "identifiers: ring ids have no nonce"},
     {"stale_join_taken", "membership: a Join of before the install ends the ring"},
+    {"deaf_stranger_taken", "membership: a ring ends for a stranger who does not hear its members"},
+    {"recovery_without_end", "membership: in Recovery nobody is named who fails to receive"},
     {"acknowledgement_of_another_ring", "rule 3: an acknowledgement of another ring counts"},
     {"obligation_dropped", "rule 13: the obligation set is dropped at the second recovery"},
     {"obligation_not_united", "rule 9: obligation sets are not united over the transitional set"},

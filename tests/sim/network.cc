@@ -108,8 +108,10 @@ void Network::isolate(const std::vector<bool>& core) {
     for (std::size_t b = 0; b < a; ++b) {
       if (core[a] && core[b]) continue;
       const bool outside = !core[a] && !core[b];
-      links_[a * nodes_ + b] = outside && random_.chance(1, 2);
-      links_[b * nodes_ + a] = outside && random_.chance(1, 2);
+      const bool there = random_.chance(1, 2);
+      const bool back = random_.chance(1, 2);
+      links_[a * nodes_ + b] = there;
+      links_[b * nodes_ + a] = back && (outside || !there);
     }
   }
 }

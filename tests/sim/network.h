@@ -30,8 +30,8 @@ class Network {
   // From now on nothing is lost, late or forged.
   void become_perfect();
 
-  // What is not among `core` has no links with it, for good; between themselves the others have
-  // any.
+  // What is not among `core` has no link with it for good, or one way only; between themselves the
+  // others have any.
   void isolate(const std::vector<bool>& core);
 
   bool connected(std::size_t from, std::size_t to) const {

@@ -40,6 +40,7 @@ JoinMessage join() {
   m.leaving = true;
   m.forwarded = 6;
   m.candidates = {{processor(1, 10), false}, {processor(2, 19), true}, {processor(2, 20), false}};
+  m.heard = {base::NodeId{1}, base::NodeId{3}};
   return m;
 }
 
@@ -69,7 +70,7 @@ std::vector<Message> one_of_each() {
           join(),   TokenReceiptMessage{kRing, 99},
           commit(), WakeMessage{kRing},
           packet(), exchange,
-          empty,    PresenceMessage{processor(5, 50), kRing},
+          empty,    PresenceMessage{processor(5, 50), kRing, {}},
           asking,   AcknowledgementMessage{kRing, 77}};
 }
 
@@ -120,6 +121,7 @@ TEST_CASE("each message comes back as it was") {
   CHECK(j.leaving);
   CHECK(j.forwarded == 6);
   CHECK(j.candidates == join().candidates);
+  CHECK(j.heard == join().heard);
 
   const auto c = std::get<CommitMessage>(*decode(encode(commit())));
   CHECK(c.ring == kRing);
@@ -133,9 +135,11 @@ TEST_CASE("each message comes back as it was") {
   CHECK(c.entries[0].obligation == 5);
   CHECK_FALSE(c.entries[1].filled);
 
-  const Message presence = PresenceMessage{processor(5, 50), kRing};
+  const std::vector<base::NodeId> heard{base::NodeId{2}, base::NodeId{4}};
+  const Message presence = PresenceMessage{processor(5, 50), kRing, heard};
   CHECK(std::get<PresenceMessage>(*decode(encode(presence))).sender == processor(5, 50));
   CHECK(std::get<PresenceMessage>(*decode(encode(presence))).ring == kRing);
+  CHECK(std::get<PresenceMessage>(*decode(encode(presence))).heard == heard);
 }
 
 TEST_CASE("a token has the bytes that docs/wire.md gives it") {
@@ -217,6 +221,12 @@ TEST_CASE("counts at their bounds are taken, above them refused") {
   CHECK(decode(encode(j)).has_value());
   j.candidates.push_back({processor(kCandidatesMax + 1, 1)});
   check_refused(j);
+  j = join();
+  j.heard.clear();
+  for (std::uint32_t i = 1; i <= kMembersMax; ++i) j.heard.push_back(base::NodeId{i});
+  CHECK(decode(encode(j)).has_value());
+  j.heard.push_back(base::NodeId{kMembersMax + 1});
+  check_refused(j);
 
   CommitMessage c = commit();
   c.members.clear();
@@ -237,6 +247,9 @@ TEST_CASE("lists of processors that are not strictly sorted are refused") {
   check_refused(j);
   // The same processor, once alive and once failed.
   j.candidates[1].failed = true;
+  check_refused(j);
+  j = join();
+  j.heard[1] = j.heard[0];
   check_refused(j);
 
   CommitMessage c = commit();

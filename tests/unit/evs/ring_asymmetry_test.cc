@@ -108,6 +108,21 @@ TEST_CASE(
   CHECK(installs(ring) > before + 20);
 }
 
+TEST_CASE("a stranger who is heard and does not hear ends no ring, and comes in once he hears") {
+  TestRing ring(kNodes);
+  for (Number number = 1; number <= 3; ++number) ring.start(number);
+  REQUIRE(ring.run_until([&] { return ring.formed({1, 2, 3}); }));
+  const std::uint64_t before = ring.node(1).statistics().installs;
+  ring.fate = [](Number, Number receiver, const Message&) {
+    return receiver == 4 ? Fate::drop : Fate::deliver;
+  };
+  ring.start(4);
+  ring.run_for(seconds(5));
+  CHECK(ring.node(1).statistics().installs == before);
+  ring.fate = nullptr;
+  CHECK(ring.run_until([&] { return ring.formed({1, 2, 3, 4}); }, milliseconds(500)));
+}
+
 TEST_CASE("a node that restarts once or twice is taken back at once") {
   TestRing ring(kNodes);
   form(ring);

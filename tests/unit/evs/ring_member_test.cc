@@ -446,7 +446,7 @@ TEST_CASE("datagrams that make no sense are counted and change nothing") {
   ring.inject(2, 1, base::bytes_of("nonsense"));
   ring.inject(2, 1, {});
   ring.inject(2, 1, encode(join));  // Sent by another than it says.
-  ring.inject(2, 1, encode(PresenceMessage{join.sender, RingId{}}));
+  ring.inject(2, 1, encode(PresenceMessage{join.sender, RingId{}, {}}));
   ring.inject(7, 1, encode(WakeMessage{standing}));  // Not a configured node.
   ring.inject(1, 1, encode(WakeMessage{standing}));  // Myself.
   CHECK(ring.node(1).statistics().datagrams_malformed == before.datagrams_malformed + 6);

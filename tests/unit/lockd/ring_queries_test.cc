@@ -37,7 +37,8 @@ struct Fixture {
 
   // Another life of node 2 calls, and is never heard again: the ring is left, and formed anew.
   void call() {
-    const evs::PresenceMessage presence{{kOther, base::Incarnation{++lives}}, {4, kOther, lives}};
+    const evs::PresenceMessage presence{
+        {kOther, base::Incarnation{++lives}}, {4, kOther, lives}, {kSelf}};
     node.handle_datagram(now, kOther, evs::encode(presence));
     drain();
     CHECK(node.state() == evs::NodeState::gather);
