@@ -76,9 +76,9 @@ class Member {
   void refuse_token(const Ring& ring, const TokenPass& pass, base::NodeId from,
                     const TokenMessage& token);
   void token_has_arrived(TokenPass& pass, Sequence numbered) const;
-  void answer_requests(const Ring& ring, TokenMessage& token, std::uint32_t& allowance);
+  void answer_requests(const Ring& ring, TokenMessage& token, Allowance& left);
   std::size_t request_missing(const Ring& ring, TokenMessage& token, Sequence up_to);
-  std::uint32_t allowance(const Ring& ring, const TokenPass& pass, const TokenMessage& token) const;
+  Allowance allowance(const Ring& ring, const TokenPass& pass, const TokenMessage& token) const;
   void pass_token(Instant now, const Ring& ring, TokenPass& pass, TokenMessage token);
   void retransmit_token(Instant now, const Ring& ring, TokenPass& pass);
   Buffer number_packet(Ring& ring, TokenMessage& token, PacketMessage packet);
@@ -96,8 +96,7 @@ class Member {
   void on_join(Instant now, const JoinMessage& join, Operational& state);
   void visit(Instant now, Operational& state, TokenMessage token);
   void release(Instant now, Operational& state);
-  std::vector<Buffer> number_waiting(TokenMessage& token, std::uint32_t& allowance,
-                                     Operational& state);
+  std::vector<Buffer> number_waiting(TokenMessage& token, Allowance& left, Operational& state);
   std::size_t tail_of(std::size_t batch) const;
   bool may_hold(const Operational& state) const;
   void send_presence(Instant now, Operational& state);
@@ -143,7 +142,7 @@ class Member {
   void on_token(Instant now, base::NodeId from, TokenMessage token, Recovery& state);
   void on_packet(Instant now, PacketMessage packet, Recovery& state);
   void visit(Instant now, Recovery& state, TokenMessage token);
-  void exchange(Recovery& state, TokenMessage& token, std::uint32_t& allowance);
+  void exchange(Recovery& state, TokenMessage& token, Allowance& left);
   bool exchange_done(Recovery& state);
   void set_recovered(Recovery& state, const TokenMessage& token);
 

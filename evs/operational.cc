@@ -98,17 +98,17 @@ void Member::release(Instant now, Operational& state) {
   state.woken = false;
 
   const Sequence sequence_before = token.sequence;
-  const std::uint32_t allowed = allowance(*ring_, state.pass, token);
-  std::uint32_t left = allowed;
+  Allowance left = allowance(*ring_, state.pass, token);
+  const std::uint32_t allowed = left.packets;
   answer_requests(*ring_, token, left);
-  std::size_t repeated = allowed - left;
-  tell_retransmissions(now, allowed - left, state);
+  std::size_t repeated = allowed - left.packets;
+  tell_retransmissions(now, repeated, state);
   token.rotation_packets -= std::min(token.rotation_packets, state.pass.packets_sent);
-  token.rotation_packets += allowed - left;
+  token.rotation_packets += allowed - left.packets;
   std::vector<Buffer> batch = number_waiting(token, left, state);
   const std::size_t before_token = batch.size() - tail_of(batch.size());
   for (std::size_t i = 0; i < before_token; ++i) send_to_ring(*ring_, std::move(batch[i]));
-  state.pass.packets_sent = allowed - left;
+  state.pass.packets_sent = allowed - left.packets;
 
   ring_->acknowledged[ring_->self_index] =
       MUTANT("acknowledges_highest_seen") ? ring_->store.highest() : ring_->store.received();
@@ -137,16 +137,16 @@ std::size_t Member::tail_of(std::size_t batch) const {
   return std::min<std::size_t>(windows_.accelerated(), batch - std::min(batch, ahead));
 }
 
-std::vector<Buffer> Member::number_waiting(TokenMessage& token, std::uint32_t& allowance,
+std::vector<Buffer> Member::number_waiting(TokenMessage& token, Allowance& left,
                                            Operational& state) {
   // An exchanged packet carries a second header; every packet leaves room for it.
   const std::size_t payload_max =
       config_.datagram_bytes_max - kPacketHeaderBytes - kExchangeHeaderBytes;
   bool safe = false;
   std::vector<Buffer> batch;
-  while (allowance > 0 && !send_queue_.empty()) {
+  while (left.may_number() && !send_queue_.empty()) {
     PackedPayload packed = send_queue_.pack(payload_max);
-    --allowance;
+    left.numbered();
     ++token.rotation_packets;
     safe = safe || packed.safe;
     // The last packet of the visit asks for all of them, if the ring is quiet and I can say the

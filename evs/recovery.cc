@@ -128,11 +128,12 @@ void Member::visit(Instant now, Recovery& state, TokenMessage token) {
     state.install_overdue = true;
   }
 
-  const std::uint32_t allowed = allowance(state.ring, state.pass, token);
-  std::uint32_t left = allowed;
+  Allowance left = allowance(state.ring, state.pass, token);
+  const std::uint32_t allowed = left.packets;
   answer_requests(state.ring, token, left);
   exchange(state, token, left);
-  if (MUTANT("numbers_before_install") && state.recovered && left > 0 && !send_queue_.empty()) {
+  if (MUTANT("numbers_before_install") && state.recovered && left.may_number() &&
+      !send_queue_.empty()) {
     PackedPayload packed = send_queue_.pack(config_.datagram_bytes_max / 2);
     const auto self_index = static_cast<std::uint8_t>(state.ring.self_index);
     send_to_ring(
@@ -143,9 +144,9 @@ void Member::visit(Instant now, Recovery& state, TokenMessage token) {
     for (std::uint32_t index = 0; index < packed.messages_ended; ++index) {
       trace(TraceEvent::message_numbered, state.ring.id, token.sequence, index);
     }
-    --left;
+    left.numbered();
   }
-  const std::uint32_t sent = allowed - left;
+  const std::uint32_t sent = allowed - left.packets;
   token.rotation_packets -= std::min(token.rotation_packets, state.pass.packets_sent);
   token.rotation_packets += sent;
   state.pass.packets_sent = sent;
@@ -180,11 +181,11 @@ void Member::set_recovered(Recovery& state, const TokenMessage& token) {
 
 // Rule 10: rebroadcast every held packet above low. One that came in this attempt already is on its
 // way to everybody and need not be sent twice.
-void Member::exchange(Recovery& state, TokenMessage& token, std::uint32_t& allowance) {
-  while (allowance > 0 && !exchange_done(state)) {
+void Member::exchange(Recovery& state, TokenMessage& token, Allowance& left) {
+  while (left.may_number() && !exchange_done(state)) {
     const Sequence sequence = state.next_exchange++;
     const Packet& packet = *ring_->store.find(sequence);
-    --allowance;
+    left.numbered();
     Buffer payload = encode_exchange(PacketMessage{ring_->id, sequence, packet.sender, packet.safe,
                                                    packet.exchange, packet.payload});
     send_to_ring(state.ring,

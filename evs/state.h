@@ -39,6 +39,18 @@ struct Progress {
   bool told = false;  // That it stands still.
 };
 
+// What a member may still send in this visit.
+struct Allowance {
+  std::uint32_t packets = 0;  // In all.
+  std::uint32_t numbers = 0;  // Of those, with new numbers.
+
+  bool may_number() const { return packets > 0 && numbers > 0; }
+  void numbered() {
+    --packets;
+    --numbers;
+  }
+};
+
 // The ring is whole: the token turns, messages are numbered and delivered. Ended by the loss of the
 // token, by somebody who is not in the ring, by a member that fails to receive, or by leaving.
 struct Operational {
@@ -92,7 +104,7 @@ struct Recovery {
   Ring ring;
   TokenPass pass;
   std::vector<Progress> progress;  // Of each member of the new ring.
-  Buffer commit_passed;  // Sent again until the first token comes.
+  Buffer commit_passed;            // Sent again until the first token comes.
   Deadline commit_retransmit_at;
 
   std::vector<std::size_t> transitional;  // Indices in `ring` of those who come from my old ring.

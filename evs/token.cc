@@ -54,13 +54,13 @@ void Member::token_has_arrived(TokenPass& pass, Sequence numbered) const {
   if (numbered > pass.passed_sequence) pass.retransmit_at.reset();
 }
 
-void Member::answer_requests(const Ring& ring, TokenMessage& token, std::uint32_t& allowance) {
+void Member::answer_requests(const Ring& ring, TokenMessage& token, Allowance& left) {
   std::erase_if(token.requests, [&](Sequence sequence) {
     // Whoever asked has said since, outside the token, that it has come.
     if (sequence <= ring.stable()) return true;
     const Packet* packet = ring.store.find(sequence);
-    if (packet == nullptr || allowance == 0) return false;
-    --allowance;
+    if (packet == nullptr || left.packets == 0) return false;
+    --left.packets;
     ++statistics_.packets_retransmitted;
     send_to_ring(ring, encode(PacketMessage{ring.id, sequence, packet->sender, packet->safe,
                                             packet->exchange, packet->payload}));
@@ -82,9 +82,10 @@ std::size_t Member::request_missing(const Ring& ring, TokenMessage& token, Seque
   return token.requests.size() - before;
 }
 
-// Flow control [Totem95 section 4]: what this member may send now, retransmissions included.
-std::uint32_t Member::allowance(const Ring& ring, const TokenPass& pass,
-                                const TokenMessage& token) const {
+// Flow control [Totem95 section 4]. What bounds memory is asked of new numbers only: what is
+// missing must be sent again just when everybody waits for it.
+Allowance Member::allowance(const Ring& ring, const TokenPass& pass,
+                            const TokenMessage& token) const {
   const std::uint32_t others =
       token.rotation_packets - std::min(token.rotation_packets, pass.packets_sent);
   const std::uint32_t rotation = windows_.rotation() - std::min(windows_.rotation(), others);
@@ -93,8 +94,10 @@ std::uint32_t Member::allowance(const Ring& ring, const TokenPass& pass,
       config_.outstanding_max - std::min<std::uint64_t>(config_.outstanding_max, outstanding);
   // Never the least in a sound ring: see Ring's constructor.
   const std::uint64_t room = ring.store.limit() - std::min(ring.store.limit(), token.sequence);
-  return static_cast<std::uint32_t>(
-      std::min<std::uint64_t>({windows_.personal(), rotation, numbers, room}));
+  const std::uint32_t packets = std::min(windows_.personal(), rotation);
+  const auto new_ones =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>({packets, numbers, room}));
+  return {MUTANT("repairs_need_numbers") ? new_ones : packets, new_ones};
 }
 
 // The datagram, to be sent to the ring.
@@ -124,7 +127,9 @@ void Member::pass_token(Instant now, const Ring& ring, TokenPass& pass, TokenMes
   pass.lost_at = now.boot + config_.token_timeout;
   if (ring.size() > 1) pass.retransmit_at = now.boot + config_.token_retransmit;
   trace(TraceEvent::token_released, ring.id, token.hop);
-  send_to(ring.members[ring.successor()], pass.passed);
+  for (std::uint32_t copy = ring.size() > 1 ? windows_.token_copies() : 1; copy > 0; --copy) {
+    send_to(ring.members[ring.successor()], pass.passed);
+  }
 }
 
 void Member::retransmit_token(Instant now, const Ring& ring, TokenPass& pass) {

@@ -17,6 +17,10 @@ class Windows {
   std::uint32_t rotation() const { return scaled(rotation_max_); }
   std::uint32_t accelerated() const { return scaled(accelerated_max_); }
 
+  // How many copies of a token to send: one, and more while so much is lost that waiting until it
+  // is sent again would cost more.
+  std::uint32_t token_copies() const;
+
   // A visit is over. Since the one before it `numbered` packets were numbered by all, and this
   // member asked for or sent again `repeated` of the ring's.
   void after_visit(std::uint64_t numbered, std::uint64_t repeated);
@@ -36,9 +40,12 @@ class Windows {
   std::uint32_t accelerated_max_;
 
   std::uint32_t personal_;
-  Share borne_ = 0;                // Loss that does not come from our sending.
-  std::uint32_t backing_off_ = 0;  // The window when loss rose above that; 0: it has not.
-  std::uint64_t numbered_ = 0;     // Of the sample that is being taken.
+  Share loss_ = 0;   // Smoothed, whatever it comes from.
+  Share borne_ = 0;  // Loss that does not come from our sending.
+  std::uint32_t probed_at_ =
+      0;                   // The window when loss rose above that, while the smallest is tried.
+  Share probed_loss_ = 0;  // The loss then.
+  std::uint64_t numbered_ = 0;  // Of the sample that is being taken.
   std::uint64_t repeated_ = 0;
 };
 

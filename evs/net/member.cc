@@ -1,7 +1,8 @@
 #include "evs/net/member.h"
 
 #include <algorithm>
-#include <chrono>
+#include <cstring>
+#include <string>
 #include <utility>
 
 #include "base/check.h"
@@ -98,7 +99,10 @@ base::Result<std::unique_ptr<Member>, std::string> Member::create(uv_loop_t& loo
   if (!socket)
     return base::error("node " + base::to_string(config.ring.self) + ": " + socket.error());
 
-  Parts parts{std::move(*socket), std::move(*addresses), nullptr, std::nullopt};
+  auto alarm = Alarm::create(loop);
+  if (!alarm) return base::error("no timer: " + std::string(std::strerror(alarm.error())));
+
+  Parts parts{std::move(*socket), std::move(*addresses), nullptr, std::nullopt, std::move(*alarm)};
   if (!config.multicast.empty()) {
     if (const auto joined = join_group(config.multicast, own, parts); !joined) {
       return base::error("node " + base::to_string(config.ring.self) + ": " + joined.error());
@@ -126,14 +130,13 @@ Member::Member(uv_loop_t& loop, const MemberConfig& config, Parts parts, const S
       repeater_(config.redundancy, mask_of(config.ring.self)),
       now_(read_clocks()),
       node_(config.ring, base::Incarnation{draw_u64()}, base::Random(draw_u64()), now_, trace),
+      alarm_(std::move(parts.alarm)),
       poll_(new uv_poll_t),
-      timer_(new uv_timer_t),
       soon_(new uv_idle_t) {
   CHECK(uv_poll_init(&loop, poll_, socket_->descriptor()) == 0);
-  CHECK(uv_timer_init(&loop, timer_) == 0);
   CHECK(uv_idle_init(&loop, soon_) == 0);
   poll_->data = this;
-  timer_->data = this;
+  alarm_->on_due([this] { turn(); });
   soon_->data = this;
   if (group_socket_) {
     group_poll_ = new uv_poll_t;
@@ -150,7 +153,6 @@ Member::~Member() {
   CHECK(!in_turn_);
   close_and_delete(poll_);
   if (group_poll_ != nullptr) close_and_delete(group_poll_);
-  close_and_delete(timer_);
   close_and_delete(soon_);
 }
 
@@ -301,25 +303,15 @@ void Member::wait() {
           }) == 0);
   }
 
-  // What is due now is for the next turn of the loop: a timer of zero would be run again and again
-  // within this one.
-  auto due = node_.next_timeout();
-  if (const auto copy = repeater_.next_due(); copy && (!due || *copy < *due)) due = copy;
-  if (unsettled_ || (due && *due <= now_.boot)) {
+  // What is left over is for the next turn of the loop.
+  if (unsettled_) {
     uv_idle_start(soon_, [](uv_idle_t* soon) { static_cast<Member*>(soon->data)->turn(); });
     return;
   }
   uv_idle_stop(soon_);
-  if (!due) {
-    uv_timer_stop(timer_);
-    return;
-  }
-  // The loop's timers count milliseconds of another clock than the node's, so they may come early:
-  // turn() asks again.
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - now_.boot).count();
-  uv_timer_start(
-      timer_, [](uv_timer_t* timer) { static_cast<Member*>(timer->data)->turn(); },
-      static_cast<std::uint64_t>(left), 0);
+  auto due = node_.next_timeout();
+  if (const auto copy = repeater_.next_due(); copy && (!due || *copy < *due)) due = copy;
+  alarm_->set(due);
 }
 
 }  // namespace evs::net

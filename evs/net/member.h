@@ -17,6 +17,7 @@
 #include "evs/config.h"
 #include "evs/event.h"
 #include "evs/net/address.h"
+#include "evs/net/alarm.h"
 #include "evs/net/keyring.h"
 #include "evs/net/mbedtls_aead.h"
 #include "evs/net/opener.h"
@@ -123,6 +124,7 @@ class Member {
     std::vector<Address> addresses;
     std::unique_ptr<UdpSocket> group_socket;  // Null without multicast.
     std::optional<Address> group;
+    std::unique_ptr<Alarm> alarm;
   };
 
   Member(uv_loop_t& loop, const MemberConfig& config, Parts parts, const Salt& salt,
@@ -159,10 +161,11 @@ class Member {
   bool in_turn_ = false;
   bool unsettled_ = true;  // The node had an input whose events were not all handed over.
 
+  std::unique_ptr<Alarm> alarm_;  // At what the node or the repeater is to do next.
+
   // The loop owns these once they are being closed.
   uv_poll_t* poll_ = nullptr;
   uv_poll_t* group_poll_ = nullptr;  // Null without multicast.
-  uv_timer_t* timer_ = nullptr;
   uv_idle_t* soon_ = nullptr;
   int awaited_ = 0;  // What poll_ is watching for.
 };

@@ -76,6 +76,7 @@ constexpr Mutant kRareMutants[] = {
     {"stale_join_taken", "membership: a Join of before the install ends the ring"},
     {"deaf_stranger_taken", "membership: a ring ends for a stranger who does not hear its members"},
     {"recovery_without_end", "membership: in Recovery nobody is named who fails to receive"},
+    {"repairs_need_numbers", "flow control: where no number is left nothing is sent again either"},
     {"acknowledgement_of_another_ring", "rule 3: an acknowledgement of another ring counts"},
     {"obligation_dropped", "rule 13: the obligation set is dropped at the second recovery"},
     {"obligation_not_united", "rule 9: obligation sets are not united over the transitional set"},

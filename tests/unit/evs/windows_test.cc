@@ -122,6 +122,20 @@ TEST_CASE("loss that ends is not borne for ever: later loss by sending too much 
   CHECK(windows.rotation() < 75);
 }
 
+TEST_CASE("a token is worth copies while much is lost") {
+  const Config config;
+  Windows windows(config);
+  CHECK(windows.token_copies() == 1);
+  visits(windows, 500, at_random(0.02));
+  CHECK(windows.token_copies() == 1);
+  visits(windows, 500, at_random(0.1));
+  CHECK(windows.token_copies() == 2);
+  visits(windows, 500, at_random(0.3));
+  CHECK(windows.token_copies() == 3);
+  visits(windows, 500, at_random(0));
+  CHECK(windows.token_copies() == 1);
+}
+
 TEST_CASE("equal bounds keep the windows fixed") {
   Config config;
   config.personal_window_min = config.personal_window;

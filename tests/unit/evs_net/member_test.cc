@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "tests/unit/evs_net/loop.h"
 #include "tests/unit/evs_net/sealing.h"
 
 using base::NodeId;
@@ -23,33 +24,6 @@ using evs::net::MemberConfig;
 using evs::net::Refusal;
 
 namespace {
-
-// Ends every wait of these tests that would not end.
-constexpr std::uint64_t kDeadlineMs = 20000;
-
-struct Loop {
-  Loop() { REQUIRE(uv_loop_init(&loop) == 0); }
-  ~Loop() {
-    uv_run(&loop, UV_RUN_DEFAULT);
-    CHECK(uv_loop_close(&loop) == 0);
-  }
-
-  // Runs until `done`; false at the deadline.
-  bool run_until(const std::function<bool()>& done) {
-    bool late = false;
-    auto* deadline = new uv_timer_t;
-    uv_timer_init(&loop, deadline);
-    deadline->data = &late;
-    uv_timer_start(
-        deadline, [](uv_timer_t* t) { *static_cast<bool*>(t->data) = true; }, kDeadlineMs, 0);
-    while (!late && !done()) uv_run(&loop, UV_RUN_ONCE);
-    uv_close(reinterpret_cast<uv_handle_t*>(deadline),
-             [](uv_handle_t* h) { delete reinterpret_cast<uv_timer_t*>(h); });
-    return done();
-  }
-
-  uv_loop_t loop;
-};
 
 // Ports that were free a moment ago. None on a machine without IPv6, if that is asked for.
 std::vector<std::string> free_addresses(std::size_t count, bool ipv6 = false) {
