@@ -47,6 +47,7 @@ base::Result<void, std::string> Config::validate() const {
   if (accelerated_window > personal_window) {
     return wrong("accelerated_window: must not be above personal_window");
   }
+  if (window_growth < 1 || window_growth > 64) return wrong("window_growth: must be from 1 to 64");
   if (outstanding_max < rotation_window || outstanding_max > 65536) {
     return wrong("outstanding_max: must be from rotation_window to 65536");
   }
@@ -78,6 +79,7 @@ Config storm_config() {
   config.outstanding_max = 16;
   config.acknowledge_packets_max = 0;
   config.accelerated_window = 0;
+  config.window_growth = 1;
   return config;
 }
 

@@ -10,6 +10,12 @@ void RotationTimes::add(base::Duration rotation) {
   average = longest == Duration::zero() ? rotation : average + (rotation - average) / 16;
   last = rotation;
   longest = std::max(longest, rotation);
+  std::ranges::rotate(recent, recent.begin() + 1);
+  recent.back() = rotation;
+}
+
+base::Duration RotationTimes::shortest() const {
+  return *std::ranges::min_element(recent);
 }
 
 NodeStatus Member::status(Instant now) const {

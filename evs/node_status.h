@@ -2,6 +2,7 @@
 // over its life are statistics.h.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -18,8 +19,10 @@ struct RotationTimes {
   base::Duration last{0};
   base::Duration average{0};  // Each rotation counts for a sixteenth.
   base::Duration longest{0};
+  std::array<base::Duration, 8> recent{};
 
   void add(base::Duration rotation);
+  base::Duration shortest() const;  // Of the recent ones.
 };
 
 // What is known of one configured node.

@@ -115,7 +115,12 @@ void Member::release(Instant now, Operational& state) {
   // What was numbered since my last visit may be under way behind the token.
   repeated += request_missing(
       *ring_, token, config_.accelerated_window == 0 ? token.sequence : state.pass.passed_sequence);
-  windows_.after_visit(token.sequence - state.pass.passed_sequence, repeated);
+  const std::uint64_t numbered = token.sequence - state.pass.passed_sequence;
+  windows_.after_visit(numbered, repeated, now.boot - state.pass.passed_at.boot);
+  // What the successor has to do before the token shows that it arrived takes its time.
+  state.pass.patience = windows_.busy(numbered)
+                            ? std::min(state.rotation.shortest(), config_.token_timeout / 16)
+                            : Duration{};
   deliver_regular(*ring_, MUTANT("previous_visit_counts_as_stable")
                               ? std::max(ring_->stable(), state.pass.passed_sequence)
                               : ring_->stable());

@@ -24,7 +24,8 @@ struct TokenPass {
   std::uint64_t passed_hop = 0;
   Sequence passed_sequence = 0;  // The highest number on the token passed on.
   Buffer passed;
-  Instant passed_at;  // Read before it was first sent.
+  Instant passed_at;    // Read before it was first sent.
+  Duration patience{};  // Before it is sent again, if that is more than token_retransmit.
   Deadline retransmit_at;
   Deadline lost_at;
   std::uint32_t packets_sent = 0;  // At the last visit; for flow control.

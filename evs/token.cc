@@ -125,7 +125,9 @@ void Member::pass_token(Instant now, const Ring& ring, TokenPass& pass, TokenMes
   pass.passed_at = now;
   pass.times_again = 0;
   pass.lost_at = now.boot + config_.token_timeout;
-  if (ring.size() > 1) pass.retransmit_at = now.boot + config_.token_retransmit;
+  if (ring.size() > 1) {
+    pass.retransmit_at = now.boot + std::max(pass.patience, config_.token_retransmit);
+  }
   trace(TraceEvent::token_released, ring.id, token.hop);
   for (std::uint32_t copy = ring.size() > 1 ? windows_.token_copies() : 1; copy > 0; --copy) {
     send_to(ring.members[ring.successor()], pass.passed);
@@ -137,7 +139,7 @@ void Member::retransmit_token(Instant now, const Ring& ring, TokenPass& pass) {
   ++pass.times_again;
   if (MUTANT("release_stamped_at_retransmission")) pass.passed_at = now;
   send_to(ring.members[ring.successor()], pass.passed);
-  pass.retransmit_at = now.boot + config_.token_retransmit;
+  pass.retransmit_at = now.boot + std::max(pass.patience, config_.token_retransmit);
 }
 
 // A member whose acknowledgement stands still while the ring moves on does not receive; the others
