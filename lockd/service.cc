@@ -153,6 +153,8 @@ base::Result<void, std::string> Service::open(const Config& config, evs::net::Ke
   auto member = evs::net::Member::create(loop_, ring, *this);
   if (!member) return base::error(member.error());
   member_ = std::move(*member);
+  ring_log_.emplace(config.state_dir, member_->node().self(), member_->node().config().nodes,
+                    member_->node().recorder(), log_);
   if (trace_ != nullptr) trace_->begin(member_->node().self());
 
   DaemonConfig settings = DaemonConfig::from(config.replica());

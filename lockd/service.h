@@ -18,6 +18,7 @@
 #include "lockd/evs_trace.h"
 #include "lockd/log.h"
 #include "lockd/record_file.h"
+#include "lockd/ring_log_file.h"
 
 namespace lockd {
 
@@ -77,6 +78,7 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
   Log& log_;
   EvsTrace* trace_;  // Null: nothing is recorded.
   std::unique_ptr<evs::net::Member> member_;
+  std::optional<RingLogFile> ring_log_;  // Reads what the member has recorded.
   std::unique_ptr<Daemon> daemon_;
   std::unique_ptr<ClientServer> clients_;
   uv_prepare_t* prepare_ = nullptr;

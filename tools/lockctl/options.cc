@@ -121,6 +121,9 @@ class Parser {
                                    "The ring in detail: its members, its counters");
     status_->add_flag("--counters", status_options_.counters, "All counters too")->excludes(ring);
     ring_log_ = app_.add_subcommand("ring-log", "What happened to the ring of late");
+    ring_log_->footer(
+        "A daemon that ended by a bug of its own (\"CHECK failed\" in its log) has left this in\n"
+        "its state_dir: in ring-log.1, or in .2 to .4 if there was one.");
     why_ = app_.add_subcommand("why", "Why the ring changed last, in words");
     why_->add_flag("--all", why_options_.all,
                    "The changes before it too, as far as they are known");
