@@ -254,33 +254,29 @@ int EvsInstance::leave(std::span<const base::GroupKey> groups) {
   return ask(lock, machine_.leave(groups));
 }
 
-int EvsInstance::multicast(protocol::Guarantee guarantee, std::span<const base::GroupKey> groups,
-                           base::Bytes payload) {
+// `give` hands a message to the machine.
+template <typename Give>
+int EvsInstance::send(Give give) {
   Lock lock(mutex_);
-  auto result = machine_.multicast(guarantee, groups, payload);
+  base::Result<void, EvsError> result = give();
   // The credit may have come already, behind events that are not too many.
   if (!result && result.error() == EvsError::try_again && machine_.wants_bytes()) {
     read_all();
-    result = machine_.multicast(guarantee, groups, payload);
+    result = give();
   }
-  return sent(result);
-}
-
-int EvsInstance::multicast_joined(protocol::Guarantee guarantee, base::Bytes payload) {
-  Lock lock(mutex_);
-  auto result = machine_.multicast_joined(guarantee, payload);
-  if (!result && result.error() == EvsError::try_again && machine_.wants_bytes()) {
-    read_all();
-    result = machine_.multicast_joined(guarantee, payload);
-  }
-  return sent(result);
-}
-
-int EvsInstance::sent(const base::Result<void, EvsError>& result) {
   if (!result) return error_of(result.error());
   transmit();
   if (polling_) link_.wake();
   return 0;
+}
+
+int EvsInstance::multicast(protocol::Guarantee guarantee, std::span<const base::GroupKey> groups,
+                           base::Bytes payload) {
+  return send([&] { return machine_.multicast(guarantee, groups, payload); });
+}
+
+int EvsInstance::multicast_joined(protocol::Guarantee guarantee, base::Bytes payload) {
+  return send([&] { return machine_.multicast_joined(guarantee, payload); });
 }
 
 int EvsInstance::flush(std::optional<base::Duration> timeout) {

@@ -79,7 +79,8 @@ class EvsInstance {
   void read_all();
   void transmit();
   int ask(Lock& lock, const base::Result<std::uint32_t, EvsError>& query);
-  int sent(const base::Result<void, EvsError>& result);
+  template <typename Give>
+  int send(Give give);
   int error_of(EvsError error) const;
   int error_of_end() const;
   void call(Lock& lock, EvsEvent event);
