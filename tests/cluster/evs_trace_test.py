@@ -18,9 +18,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import uuid
 
+import background
 import bad_input_harness as h
 import evs_judge
 from bad_input_harness import LOCKCTL, LOCKD, check, wait_until
@@ -142,24 +142,16 @@ class Daemons:
         wait_until(formed, f"a ring of {nodes}")
 
 
-class Traffic:
+class Traffic(background.Background):
     """Programs that send to groups and take locks on every node, until they are told to end. That a node is gone, or
     has no quorum, is no reason to stop."""
 
     def __init__(self, daemons, seed):
-        self.daemons, self.over = daemons, threading.Event()
-        self.threads = [threading.Thread(target=what, args=(node, random.Random(f"{seed} {node}")))
-                        for node in daemons.nodes for what in (self.send, self.lock)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
+        super().__init__()
+        self.daemons = daemons
+        for node in daemons.nodes:
+            for what in (self.send, self.lock):
+                self.add(what, node, random.Random(f"{seed} {node}"))
 
     def send(self, node, chance):
         while not self.over.is_set():

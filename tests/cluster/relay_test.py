@@ -8,9 +8,9 @@ import os
 import socket
 import struct
 import tempfile
-import threading
 import time
 
+import background
 import bad_input_harness as h
 import relay_harness
 from bad_input_harness import check, wait_until
@@ -89,15 +89,16 @@ def carries_and_cuts():
             relay.end()
 
 
-class Traffic:
+class Traffic(background.Background):
     """Somebody at each node who takes and gives back a lock all the time, and one who sends to a group."""
 
     def __init__(self, cluster):
+        super().__init__()
         self.cluster = cluster
         self.cycles = {node: 0 for node in NODES}
         self.wrong = []
-        self.over = threading.Event()
-        self.threads = [threading.Thread(target=self.work, args=(node,)) for node in NODES]
+        for node in NODES:
+            self.add(self.work, node)
 
     def work(self, node):
         try:
@@ -116,16 +117,6 @@ class Traffic:
                 connection.send(h.frame(h.KEEPALIVE, struct.pack("<Q", request) + h.STAMP))
         except BaseException as error:  # pylint: disable=broad-except
             self.wrong.append(error)
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
 
 
 def stays_whole(cluster, loss):
