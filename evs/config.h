@@ -75,6 +75,9 @@ struct Config {
   std::uint32_t rotation_window = 120;
   std::uint32_t window_growth = 4;
 
+  // Copies of a token that leave at once while much is lost.
+  std::uint32_t token_copies_max = 3;
+
   // A safe message asks the others to acknowledge it outside the token while all members together
   // sent at most this many packets in the last rotation. It is delivered after about one round trip
   // then, for a small datagram from each member to each other. 0: nobody asks.

@@ -30,6 +30,7 @@ Windows::Windows(const Config& config)
       accelerated_begin_(config.accelerated_window),
       personal_min_(std::min(config.personal_window_min, config.personal_window)),
       personal_max_(config.personal_window * config.window_growth),
+      token_copies_max_(config.token_copies_max),
       personal_(config.personal_window) {}
 
 void Windows::after_visit(std::uint64_t numbered, std::uint64_t repeated, Duration took) {
@@ -50,7 +51,8 @@ void Windows::after_visit(std::uint64_t numbered, std::uint64_t repeated, Durati
 }
 
 std::uint32_t Windows::token_copies() const {
-  return 1 + (loss_ >= kTwoCopies ? 1 : 0) + (loss_ >= kThreeCopies ? 1 : 0);
+  const std::uint32_t worth = loss_ < kTwoCopies ? 1 : loss_ < kThreeCopies ? 2 : 3;
+  return std::min(worth, token_copies_max_);
 }
 
 // Up to the configured size a window grows whatever a rotation takes, and whatever little is lost.

@@ -4,6 +4,7 @@
 // docs/protocol.md, "Flow control".
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "evs/config.h"
@@ -27,9 +28,11 @@ class Windows {
   void after_visit(std::uint64_t numbered, std::uint64_t repeated, Duration took);
 
   // So many packets in a rotation are enough that its length comes of them.
-  bool busy(std::uint64_t numbered) const { return numbered >= personal_; }
+  bool busy(std::uint64_t numbered) const { return numbered >= std::max(personal_, kManyPackets); }
 
  private:
+  static constexpr std::uint32_t kManyPackets = 8;
+
   // Loss is a share in 1/1024 of the packets numbered.
   using Share = std::uint64_t;
 
@@ -44,6 +47,7 @@ class Windows {
   std::uint32_t accelerated_begin_;
   std::uint32_t personal_min_;
   std::uint32_t personal_max_;
+  std::uint32_t token_copies_max_;
 
   std::uint32_t personal_;
   Share loss_ = 0;   // Smoothed, whatever it comes from.

@@ -106,7 +106,7 @@ RunResult World::run() {
   std::vector<std::vector<base::Processor>> components;
   if (rested && options_.core) {
     components.emplace_back();
-    for (std::size_t i : core()) components.back().push_back(machines_[i]->processor());
+    for (std::size_t i : resting()) components.back().push_back(machines_[i]->processor());
   }
   for (Violation& violation : evs_checker_.finish(rested, components)) {
     found.push_back(std::move(violation));
@@ -363,14 +363,16 @@ void World::multicast() {
 }
 
 bool World::at_rest() const {
-  const std::vector<std::size_t> resting = core();
-  if (!machines_[resting.front()]->running()) return false;
+  const std::vector<std::size_t> resting = this->resting();
+  if (resting.empty()) return false;
   const evs::Node& first = machines_[resting.front()]->node();
   for (std::size_t i : resting) {
     const auto& machine = machines_[i];
     if (!machine->running() || machine->node().state() != evs::NodeState::operational) return false;
     if (machine->node().regular().id != first.regular().id) return false;
     if (machine->node().send_room() != first.send_room()) return false;
+    const evs::NodeStatus order = machine->node().status(machine->clock().at(now_));
+    if (order.stable != order.highest || order.delivered != order.highest) return false;
     if (!with_daemons()) continue;
     const lockd::ReplicaStatus status = machine->daemon().status(machine->clock().at(now_));
     if (status.phase != lockd::ReplicaPhase::active || status.cold || status.orphans > 0) {
@@ -397,10 +399,15 @@ std::vector<std::size_t> World::running() const {
   return up;
 }
 
-std::vector<std::size_t> World::core() const {
+std::vector<std::size_t> World::resting() const {
+  const auto first = std::ranges::find(core_, true) - core_.begin();
+  const Machine& one = *machines_[static_cast<std::size_t>(first)];
   std::vector<std::size_t> found;
+  if (!one.running()) return found;
   for (std::size_t i = 0; i < machines_.size(); ++i) {
-    if (core_[i]) found.push_back(i);
+    const bool in_ring =
+        machines_[i]->running() && machines_[i]->node().regular().id == one.node().regular().id;
+    if (core_[i] || in_ring) found.push_back(i);
   }
   return found;
 }

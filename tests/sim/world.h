@@ -75,7 +75,9 @@ class World : public MachineObserver {
   void schedule(Happening what, Duration mean);
   void say(std::size_t node, const std::string& what);
   std::vector<std::size_t> running() const;
-  std::vector<std::size_t> core() const;
+  // The core, and whoever is in a ring with it although a link is dead: where nothing more is sent,
+  // it need not be missed. None if the core is not there.
+  std::vector<std::size_t> resting() const;
   bool with_daemons() const { return options_.workload == Workload::cluster; }
 
   void on_trace(std::size_t node, const evs::TraceRecord& record) override;

@@ -56,6 +56,8 @@ TEST_CASE("each value that cannot work is refused by the name of its field") {
       {"accelerated_window", [](Config& c) { c.accelerated_window = c.personal_window + 1; }},
       {"window_growth", [](Config& c) { c.window_growth = 0; }},
       {"window_growth", [](Config& c) { c.window_growth = 65; }},
+      {"token_copies_max", [](Config& c) { c.token_copies_max = 0; }},
+      {"token_copies_max", [](Config& c) { c.token_copies_max = 9; }},
       {"outstanding_max", [](Config& c) { c.outstanding_max = 119; }},
       {"outstanding_max", [](Config& c) { c.outstanding_max = 65537; }},
       {"send_queue_bytes_max", [](Config& c) { c.send_queue_bytes_max = kMessageBytesMax - 1; }},

@@ -191,6 +191,14 @@ TEST_CASE("a token is worth copies while much is lost") {
   CHECK(windows.token_copies() == 1);
 }
 
+TEST_CASE("no more copies of a token than configured") {
+  Config config;
+  config.token_copies_max = 1;
+  Windows windows(config);
+  visits(windows, 500, at_random(0.3));
+  CHECK(windows.token_copies() == 1);
+}
+
 TEST_CASE("equal bounds keep the windows fixed") {
   Config config;
   config.personal_window_min = config.personal_window;
