@@ -10,12 +10,12 @@ void RotationTimes::add(base::Duration rotation) {
   average = longest == Duration::zero() ? rotation : average + (rotation - average) / 16;
   last = rotation;
   longest = std::max(longest, rotation);
-  std::ranges::rotate(recent, recent.begin() + 1);
+  std::rotate(recent.begin(), recent.begin() + 1, recent.end());
   recent.back() = rotation;
 }
 
 base::Duration RotationTimes::shortest() const {
-  return *std::ranges::min_element(recent);
+  return *std::min_element(recent.begin(), recent.end());
 }
 
 NodeStatus Member::status(Instant now) const {

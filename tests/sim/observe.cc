@@ -2,6 +2,7 @@
 #include <bit>
 #include <chrono>
 
+#include "evs/ring.h"
 #include "tests/sim/world.h"
 
 namespace sim {
@@ -71,7 +72,7 @@ void World::on_event(std::size_t node, const evs::Event& event) {
 void World::on_transmit(std::size_t node, evs::NodeMask to, const base::Buffer& sealed) {
   if (options_.multicast && std::popcount(to) > 1) {
     coverage_.add("network.to_group");
-    to = (evs::NodeMask{1} << machines_.size()) - 1;
+    to = evs::all_of(machines_.size());
   }
   for (std::size_t other = 0; other < machines_.size(); ++other) {
     if ((to >> other & 1) != 0) network_.send(now_, node, other, sealed, queue_);
