@@ -50,12 +50,11 @@ class Windows {
   std::uint32_t token_copies_max_;
 
   std::uint32_t personal_;
-  Share loss_ = 0;   // Smoothed, whatever it comes from.
-  Share borne_ = 0;  // Loss that does not come from our sending.
-  std::uint32_t probed_at_ =
-      0;                   // The window when loss rose above that, while the smallest is tried.
-  Share probed_loss_ = 0;  // The loss then.
-  std::uint64_t numbered_ = 0;  // Of the sample that is being taken.
+  Share loss_ = 0;               // Smoothed, whatever it comes from.
+  Share borne_ = 0;              // Loss that does not come from our sending.
+  std::uint32_t probed_at_ = 0;  // The window before; 0: the smallest is not tried.
+  Share probed_loss_ = 0;        // The loss then.
+  std::uint64_t numbered_ = 0;   // Of the sample that is being taken.
   std::uint64_t repeated_ = 0;
   int busy_rotations_ = 0;
   Duration busy_{};  // How long those took together.
