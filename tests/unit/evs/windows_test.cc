@@ -130,7 +130,8 @@ TEST_CASE("loss that ends is not borne for ever: later loss by sending too much 
 }
 
 TEST_CASE("windows grow together while rotations are short, up to the bound") {
-  const Config config;
+  Config config;
+  config.window_growth = 4;
   Windows windows(config);
   visits(windows, 1000, at_random(0), milliseconds(2));
   CHECK(windows.personal() == config.personal_window * config.window_growth);
@@ -140,7 +141,8 @@ TEST_CASE("windows grow together while rotations are short, up to the bound") {
 
 TEST_CASE(
     "windows that make rotations long become smaller, but for time not below the configured") {
-  const Config config;
+  Config config;
+  config.window_growth = 4;
   Windows windows(config);
   // A link that takes 20 packets in a millisecond: 10 to 20 ms are 200 to 400 packets.
   for (int i = 0; i < 1000; ++i) {
@@ -153,7 +155,8 @@ TEST_CASE(
 }
 
 TEST_CASE("beyond the configured size a window grows only where next to nothing is lost") {
-  const Config config;
+  Config config;
+  config.window_growth = 4;
   Windows windows(config);
   visits(windows, 1000, at_random(0.1), milliseconds(2));
   CHECK(windows.personal() == config.personal_window);
