@@ -130,10 +130,7 @@ int main(int argc, char** argv) {
   }
   if (!lossy->empty()) {
     loss.loss = loss_percent / 100;
-    if (fixed_windows) {
-      loss.ring.personal_window_min = loss.ring.personal_window;
-      loss.ring.window_growth = 1;
-    }
+    if (fixed_windows) loss.ring.personal_window_min = loss.ring.personal_window;
     loss.length = sim::Duration(static_cast<std::int64_t>(minutes * 60e9));
     if (!one->empty()) loss.seed = seed;
     if (storm) {
