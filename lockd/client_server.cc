@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "evs/net/close.h"
 
 namespace lockd {
 
@@ -140,8 +141,7 @@ void ClientServer::stop_listening() {
       status.st_ino == inode_) {
     unlink(options_.path.c_str());
   }
-  uv_close(reinterpret_cast<uv_handle_t*>(listening_),
-           [](uv_handle_t* handle) { delete reinterpret_cast<uv_poll_t*>(handle); });
+  evs::net::close_and_delete(listening_);
   listening_ = nullptr;
   ::close(listen_fd_);
   listen_fd_ = -1;

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "evs/net/clocks.h"
+#include "evs/net/close.h"
 #include "evs/net/entropy.h"
 #include "evs/net/key_file.h"
 #include "lockd/event_log.h"
@@ -24,12 +25,6 @@ Secret draw_secret() {
     std::memcpy(secret.bits.data() + at, &drawn, sizeof drawn);
   }
   return secret;
-}
-
-template <typename Handle>
-void close_and_delete(Handle* handle) {
-  uv_close(reinterpret_cast<uv_handle_t*>(handle),
-           [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
 }
 
 void add_counters(const evs::net::Member& member, const std::vector<base::NodeId>& nodes,
@@ -127,8 +122,8 @@ Service::Service(uv_loop_t& loop, RecordFile& record, Log& log, EvsTrace* trace)
 
 Service::~Service() {
   CHECK(!writing_);
-  close_and_delete(prepare_);
-  close_and_delete(timer_);
+  evs::net::close_and_delete(prepare_);
+  evs::net::close_and_delete(timer_);
 }
 
 base::Result<void, std::string> Service::open(const Config& config, evs::net::Keyring keys) {

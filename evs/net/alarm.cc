@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "base/check.h"
+#include "evs/net/close.h"
 
 namespace evs::net {
 
@@ -32,9 +33,7 @@ Alarm::Alarm(uv_loop_t& loop, int timer) : timer_(timer), poll_(new uv_poll_t) {
 }
 
 Alarm::~Alarm() {
-  poll_->data = nullptr;
-  uv_close(reinterpret_cast<uv_handle_t*>(poll_),
-           [](uv_handle_t* closed) { delete reinterpret_cast<uv_poll_t*>(closed); });
+  close_and_delete(poll_);
   close(timer_);
 }
 

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/random.h"
 #include "evs/net/clocks.h"
+#include "evs/net/close.h"
 #include "evs/net/entropy.h"
 #include "evs/net/self_test.h"
 
@@ -20,13 +21,6 @@ constexpr int kBatchesPerTurn = 16;
 constexpr int kEventsPerTurn = 1024;
 
 constexpr const char* kNoKey = "the key in use is not among the keys; add it, or use another one";
-
-template <typename Handle>
-void close_and_delete(Handle* handle) {
-  handle->data = nullptr;
-  uv_close(reinterpret_cast<uv_handle_t*>(handle),
-           [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
-}
 
 }  // namespace
 

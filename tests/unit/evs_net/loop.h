@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <functional>
 
+#include "evs/net/close.h"
+
 // Ends every wait of these tests that would not end.
 inline constexpr std::uint64_t kDeadlineMs = 20000;
 
@@ -26,8 +28,7 @@ struct Loop {
     uv_timer_start(
         deadline, [](uv_timer_t* t) { *static_cast<bool*>(t->data) = true; }, kDeadlineMs, 0);
     while (!late && !done()) uv_run(&loop, UV_RUN_ONCE);
-    uv_close(reinterpret_cast<uv_handle_t*>(deadline),
-             [](uv_handle_t* h) { delete reinterpret_cast<uv_timer_t*>(h); });
+    evs::net::close_and_delete(deadline);
     return done();
   }
 
