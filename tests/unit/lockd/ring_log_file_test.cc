@@ -1,10 +1,7 @@
 #include "lockd/ring_log_file.h"
 
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
-#include <netinet/in.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <uv.h>
 
@@ -23,6 +20,7 @@
 #include "lockd/record_file.h"
 #include "lockd/service.h"
 #include "tests/unit/base/dying_process.h"
+#include "tests/unit/evs_net/free_addresses.h"
 #include "tests/unit/lockd/temporary_folder.h"
 
 namespace lockd {
@@ -159,19 +157,6 @@ TEST_CASE("after its end nothing is written") {
   CHECK(std::filesystem::is_empty(parts.folder.path()));
 }
 
-// A port that was free a moment ago.
-int free_port() {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  REQUIRE(bind(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0);
-  REQUIRE(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  close(fd);
-  return ntohs(address.sin_port);
-}
-
 // A whole daemon, which the process keeps to its end.
 struct Running {
   explicit Running(const std::string& folder)
@@ -198,8 +183,8 @@ TEST_CASE("a daemon has such last words from its start on") {
   folder.write("lockd.toml",
                "node_id = 1\nkey_file = \"key\"\nstate_dir = \"state\"\nsocket = \"socket\"\n"
                "[cluster]\nname = \"demo\"\nuuid = \"5f0c6a1e-7c3e-4f35-9a51-0d3a1c6b2f90\"\n"
-               "[[node]]\nid = 1\naddresses = [\"127.0.0.1:" +
-                   std::to_string(free_port()) + "\"]\n");
+               "[[node]]\nid = 1\naddresses = [\"" +
+                   free_addresses(1).front() + "\"]\n");
   const std::string said = base::words_of_dying([&] { new Running(folder.path()); });
   CAPTURE(said);
   const std::string file = RingLogFile::path(folder.path() + "/state", 1);
