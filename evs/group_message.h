@@ -20,10 +20,10 @@ constexpr std::size_t kGroupPayloadBytesMax = 1024 * 1024;
 // That one message can be for, and that one receiver can join.
 constexpr std::size_t kGroupsMax = 256;
 
-static_assert(2 + kGroupsMax * sizeof(GroupKey) + kGroupPayloadBytesMax < kMessageBytesMax);
+static_assert(2 + kGroupsMax * (1 + sizeof(GroupKey)) + kGroupPayloadBytesMax < kMessageBytesMax);
 
 struct GroupMessage {
-  std::span<const GroupKey> groups;
+  std::vector<GroupKey> groups;
   base::Bytes payload;  // Borrowed from what was decoded.
 };
 

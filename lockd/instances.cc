@@ -135,7 +135,8 @@ std::optional<InstanceNews> Instances::on_delivery(const evs::Delivery& delivery
   told.sequence = delivery.sequence;
   told.index = delivery.index;
   told.guarantee = static_cast<protocol::Guarantee>(delivery.service);
-  told.groups = decoded->groups;
+  delivered_to_ = std::move(decoded->groups);
+  told.groups = delivered_to_;
   told.payload = decoded->payload;
   news.response = told;
   return news;

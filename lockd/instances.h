@@ -51,7 +51,8 @@ struct InstanceNews {
   std::vector<ConnectionId> to;
   std::variant<liblock::protocol::EvsDeliveryView, liblock::protocol::EvsConfiguration,
                liblock::protocol::EvsCredit>
-      response;  // A delivery borrows from the message it is made of.
+      response;  // A delivery borrows from the message it is made of, and from its Instances until
+                 // the next one.
 };
 
 enum class OpenInstanceError : std::uint8_t { too_many, too_many_of_user };
@@ -121,6 +122,7 @@ class Instances {
   std::deque<ConnectionId> turns_;  // Who has something waiting, each once.
   std::set<ConnectionId> credits_;
   liblock::protocol::EvsConfiguration configuration_;
+  std::vector<base::GroupKey> delivered_to_;  // The groups of the last delivery.
   InstancesStatistics statistics_;
 };
 

@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-
 #include <string>
 
 using namespace evs;
@@ -95,33 +94,57 @@ TEST_CASE("a group message survives the wire, at the limits of its fields") {
       CHECK(bytes.size() < kMessageBytesMax);
       const auto back = decode_group_message(bytes);
       REQUIRE(back.has_value());
-      CHECK(std::ranges::equal(back->groups, groups));
+      CHECK(back->groups == groups);
       CHECK(base::Buffer(back->payload.begin(), back->payload.end()) == payload);
     }
   }
 }
 
+TEST_CASE("a key survives the wire, whatever zeros are in it") {
+  GroupKey inner = key("ab");
+  inner.bytes[1] = std::byte{0};
+  inner.bytes[31] = std::byte{1};
+  const std::vector<GroupKey> groups = {GroupKey(), inner, key(std::string(32, 'k'))};
+  const auto back = decode_group_message(encoded(groups, {}));
+  REQUIRE(back.has_value());
+  CHECK(back->groups == groups);
+}
+
 TEST_CASE("the bytes of a group message are those of docs/wire.md") {
   const base::Buffer bytes = encoded({key("chat")}, base::bytes_of("hello"));
-  base::Buffer expected = {std::byte{1},   std::byte{0},   std::byte{'c'},
+  base::Buffer expected = {std::byte{1},   std::byte{0},   std::byte{4},  std::byte{'c'},
                            std::byte{'h'}, std::byte{'a'}, std::byte{'t'}};
-  expected.resize(2 + 32);
   for (const char c : std::string("hello")) expected.push_back(static_cast<std::byte>(c));
   CHECK(bytes == expected);
 }
 
 TEST_CASE("bytes that are no group message are refused") {
-  const base::Buffer good = encoded(keys(2), base::bytes_of("text"));
-  for (std::size_t size = 0; size < 2 + 2 * sizeof(GroupKey); ++size) {
+  const base::Buffer good = encoded({key("a"), key("chat")}, base::bytes_of("text"));
+  constexpr std::size_t kHead = 2 + 1 + 1 + 1 + 4;
+  for (std::size_t size = 0; size < kHead; ++size) {
     CHECK_FALSE(decode_group_message(base::Bytes(good).first(size)).has_value());
   }
-  CHECK(decode_group_message(base::Bytes(good).first(2 + 2 * sizeof(GroupKey))).has_value());
+  CHECK(decode_group_message(base::Bytes(good).first(kHead)).has_value());
+
+  base::Buffer zero_at_the_end = good;
+  zero_at_the_end[kHead - 1] = std::byte{0};
+  CHECK_FALSE(decode_group_message(zero_at_the_end).has_value());
+
+  base::Buffer long_key(2 + 1 + 33, std::byte{1});
+  long_key[1] = std::byte{0};
+  long_key[2] = std::byte{32};
+  CHECK(decode_group_message(long_key).has_value());
+  long_key[2] = std::byte{33};
+  CHECK_FALSE(decode_group_message(long_key).has_value());
 
   base::Buffer none = good;
   none[0] = std::byte{0};
   CHECK_FALSE(decode_group_message(none).has_value());
 
-  base::Buffer many(2 + (kGroupsMax + 1) * sizeof(GroupKey));
+  base::Buffer many(2 + kGroupsMax + 1);
+  many[0] = std::byte{kGroupsMax & 0xff};
+  many[1] = std::byte{kGroupsMax >> 8};
+  CHECK(decode_group_message(many).has_value());
   many[0] = std::byte{(kGroupsMax + 1) & 0xff};
   many[1] = std::byte{(kGroupsMax + 1) >> 8};
   CHECK_FALSE(decode_group_message(many).has_value());
