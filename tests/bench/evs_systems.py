@@ -76,7 +76,8 @@ class Ringlock(System):
             config = self.config(node)
             with open(config, "w", encoding="utf-8") as file:
                 file.write(f'node_id = {node}\nkey_file = "key"\nstate_dir = "{node}.state"\nsocket = "{node}.sock"\n'
-                           f'[cluster]\nname = "bench"\nuuid = "{cluster}"\n{multicast}[network]\noffload = {str(self.offload).lower()}\n{nodes}')
+                           f'[cluster]\nname = "bench"\nuuid = "{cluster}"\n{multicast}'
+                           f'[network]\noffload = {str(self.offload).lower()}\n{nodes}')
             subprocess.run([self.lockd, "init", "--config", config], check=True, capture_output=True)
 
     def config(self, node):

@@ -1,6 +1,5 @@
 /* Group communication with extended virtual synchrony, through the daemon of this machine. The
-whole
- * of a program that talks to itself and to whoever else is in the group:
+ * whole of a program that talks to itself and to whoever else is in the group:
 
 #include <liblock/evs.h>
 #include <poll.h>
@@ -36,30 +35,25 @@ int main(void) {
 }
 
  * An instance has ONE stream of events: deliveries and configurations, in the order in which the
-ring
- * has them. Two instances, on whatever nodes, that pass through the same configurations have the
-same
- * messages in the same order between them. The stream begins with the configuration that stands.
+ * ring has them. Two instances, on whatever nodes, that pass through the same configurations have
+ * the same messages in the same order between them. The stream begins with the configuration that
+ * stands.
  *
- * Groups are 32 bytes, compared as they are. Joining is a filter at the daemon of this machine: it
- * sends nothing, nobody is told who is in a group, and who sends to one need not be in it. A sender
- * receives his own message by the same rule as everybody. All of this works in every configuration,
- * with a majority of the cluster or without one; who must not act in a minority looks at the
-members,
- * or takes a lock.
+ * Groups are 32 bytes, compared as they are; zeros at the end cost nothing on the way. Joining is a
+ * filter at the daemon of this machine: it sends nothing, nobody is told who is in a group, and who
+ * sends to one need not be in it. A sender receives his own message by the same rule as everybody.
+ * All of this works in every configuration, with a majority of the cluster or without one; who must
+ * not act in a minority looks at the members, or takes a lock.
  *
  * An instance is one connection to the daemon. It ends when the daemon ends, when it does not
-dispatch
- * in time, or by lock_evs_close(). What had come before the end is dispatched first; then
+ * dispatch in time, or by lock_evs_close(). What had come before the end is dispatched first; then
  * lock_evs_dispatch() answers why, for ever. Nothing is reconnected: a stream with a hole would be
  * none. Open another instance, which begins with a configuration of its own.
  *
  * Limits, each kept by the daemon: messages of 1,048,576 bytes; 256 groups of a message, and joined
-by
- * an instance; about 2 MiB sent and not yet handed to the ring (then TRY_AGAIN, and later the
-callback
- * `writable`); 4 MiB delivered and not read (then the stream ends with TOO_SLOW); 64 instances at a
- * daemon, 48 of them of one user.
+ * by an instance; about 2 MiB sent and not yet handed to the ring (then TRY_AGAIN, and later the
+ * callback `writable`); 4 MiB delivered and not read (then the stream ends with TOO_SLOW); 64
+ * instances at a daemon, 48 of them of one user.
  *
  * Threads: any call may be made from any thread at any time, except lock_evs_close(), which must be
  * the last. Callbacks run in the thread that dispatches; one thread dispatches at a time.
@@ -68,8 +62,7 @@ callback
  * Errors: functions that return int return a negative enum lock_error (liblock/lock.h) on failure.
  *
  * This header is C99 and C++11. The library's ABI only grows: structs that a program fills carry
-their
- * size.
+ * their size.
  */
 #ifndef LIBLOCK_EVS_H
 #define LIBLOCK_EVS_H
