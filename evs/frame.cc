@@ -14,6 +14,10 @@ constexpr std::uint8_t kFirst = 4;
 constexpr std::uint8_t kLast = 8;
 constexpr std::size_t kFrameBytesMax = 0xffff;
 
+// What is left of a packet is not worth cutting a message for if it is less than this: the frame's
+// header and the second packet that the message would stand or fall with cost more.
+constexpr std::size_t kFirstPieceBytesMin = 64;
+
 }  // namespace
 
 bool SendQueue::push(Service service, base::Bytes payload) {
@@ -39,8 +43,10 @@ PackedPayload SendQueue::pack(std::size_t bytes_max) {
     const std::size_t taken =
         std::min({left, bytes_max - packed.payload.size() - kFrameHeaderBytes, kFrameBytesMax});
     const bool last = taken == left;
+    const bool begins = message.packed == 0;
+    if (begins && !last && taken < kFirstPieceBytesMin && !packed.payload.empty()) break;
     auto flags = static_cast<std::uint8_t>(message.service);
-    if (message.packed == 0) flags |= kFirst;
+    if (begins) flags |= kFirst;
     if (last) flags |= kLast;
     out.u8(flags);
     out.bytes16(base::Bytes(message.payload).subspan(message.packed, taken));

@@ -95,6 +95,19 @@ TEST_CASE("a message that just fits takes one packet, one byte more takes two") 
   }
 }
 
+TEST_CASE("a message is not cut for the last few bytes of a packet") {
+  for (const std::size_t left : {std::size_t{10}, std::size_t{63}, std::size_t{64}}) {
+    SendQueue queue(kRoom);
+    REQUIRE(queue.push(Service::agreed, Buffer(400 - left)));
+    REQUIRE(queue.push(Service::agreed, Buffer(200)));
+    const PackedPayload first = queue.pack(400 + 2 * kFrameHeaderBytes);
+    CHECK(first.payload.size() ==
+          (left < 64 ? 400 - left + kFrameHeaderBytes : 400 + 2 * kFrameHeaderBytes));
+    CHECK(queue.pack(400).messages_ended == 1);
+    CHECK(queue.empty());
+  }
+}
+
 TEST_CASE("small messages share a packet") {
   SendQueue queue(kRoom);
   for (std::size_t i = 0; i < 10; ++i) REQUIRE(queue.push(Service::agreed, pattern(5, i)));
