@@ -2,8 +2,9 @@
 """Runs the simulator as a test: many seeds without a violation and with everything rare seen, the same bytes for
 the same seed, exit codes as documented, and planted bugs found by a judge.
 
-usage: sim_test.py PATH-OF-RINGLOCK-SIM seeds COUNT | replay | usage | mutants | loss
+usage: sim_test.py PATH-OF-RINGLOCK-SIM seeds COUNT | replay | usage | mutants | all-mutants | loss
 """
+import statistics
 import subprocess
 import sys
 
@@ -76,16 +77,38 @@ def usage(program):
             fail(f"{arguments} is not answered with exit code 2")
 
 
+def listed_mutants(program):
+    return [line.split(" ")[0] for line in run([program, "--list-mutants"]).stdout.splitlines()]
+
+
+def seeds_to_find(program, name):
+    """None, and what was printed, if no judge found it."""
+    result = run([program, "--mutant", name, "--jobs", "2"])
+    last = result.stdout.splitlines()[-1]
+    found = result.returncode == 1 and last.startswith("violations=1 seeds=")
+    return (int(last.split("seeds=")[1].split()[0]) if found else None), result.stdout
+
+
 def mutants(program):
-    listed = [line.split(" ")[0] for line in run([program, "--list-mutants"]).stdout.splitlines()]
+    listed = listed_mutants(program)
     for name in SAMPLE_MUTANTS:
         if name not in listed:
             fail(f"{name} is not listed")
-        result = run([program, "--mutant", name, "--jobs", "2"])
-        last = result.stdout.splitlines()[-1]
-        print(name, last)
-        if result.returncode != 1 or not last.startswith("violations=1 seeds="):
-            fail(f"the planted bug {name} was not found", result.stdout[-2000:])
+        count, output = seeds_to_find(program, name)
+        if count is None:
+            fail(f"the planted bug {name} was not found", output[-2000:])
+        print(name, count)
+
+
+def all_mutants(program):
+    counts = {}
+    for name in listed_mutants(program):
+        counts[name], _ = seeds_to_find(program, name)
+        print(f"{name:45} {counts[name] or 'not found'}", flush=True)
+    found = [count for count in counts.values() if count is not None]
+    print(f"RESULT mutants={len(counts)} found={len(found)} median_seeds={statistics.median(found):g}")
+    if len(found) < len(counts):
+        sys.exit(1)
 
 
 def loss(program):
@@ -116,4 +139,5 @@ if __name__ == "__main__":
     if what == "seeds":
         seeds(program, int(sys.argv[3]))
     else:
-        {"replay": replay, "usage": usage, "mutants": mutants, "loss": loss}[what](program)
+        {"replay": replay, "usage": usage, "mutants": mutants, "all-mutants": all_mutants,
+         "loss": loss}[what](program)
