@@ -159,7 +159,9 @@ class ConfigReader {
         {{"chacha20-poly1305", Cipher::chacha20_poly1305}, {"aes-256-gcm", Cipher::aes_256_gcm}},
         Cipher::chacha20_poly1305);
     config_.profile = table.choice<Profile>(
-        "profile", {{"default", Profile::standard}, {"storm", Profile::storm}}, Profile::standard);
+        "profile",
+        {{"default", Profile::standard}, {"fast", Profile::fast}, {"storm", Profile::storm}},
+        Profile::standard);
     read_multicast(table);
     pending_.push_back(std::move(table));
   }
@@ -253,11 +255,16 @@ class ConfigReader {
   void read_timing(TableReader table) {
     // In a storm a hop takes a thousand tries, and a lease has to outlast the forming of a ring.
     const bool storm = config_.profile == Profile::storm;
+    const bool fast = config_.profile == Profile::fast;
     const milliseconds token =
         table.duration("token_timeout_ms", milliseconds(20), milliseconds(60'000),
-                       milliseconds(storm ? 20'000 : 300));
+                       milliseconds(storm  ? 20'000
+                                    : fast ? 100
+                                           : 300));
     const milliseconds lease = table.duration("lease_ms", milliseconds(100), milliseconds(600'000),
-                                              milliseconds(storm ? 60'000 : 2000));
+                                              milliseconds(storm  ? 60'000
+                                                           : fast ? 700
+                                                                  : 2000));
     // At most a third of the token timeout and an eighth of the lease [rule 6.5]; else a lock could
     // be taken for lost on a healthy ring.
     const milliseconds hold_max = std::min(token / 3, lease / 8);

@@ -48,8 +48,9 @@ struct Setting {
   std::size_t line = 0;  // In the file; 0 for a default.
 };
 
-// What the ring's times, windows and copies are made for.
-enum class Profile : std::uint8_t { standard, storm };
+// What the ring's times, windows and copies are made for: any network; machines that are close to
+// each other and have time; a network that loses nearly everything.
+enum class Profile : std::uint8_t { standard, fast, storm };
 
 struct Config {
   std::string source;  // The file.

@@ -79,6 +79,9 @@ class Daemon {
   void handle_event(Instant now, evs::Event&& event);
   void handle_evidence(Instant now, const evs::TokenEvidence* evidence);
 
+  // See Replica::set_clocks_agree().
+  void set_clocks_agree(bool agree) { replica_.set_clocks_agree(agree); }
+
   // Locks come first; groups use what they leave. `room` is Node::send_room().
   std::optional<Outgoing> poll_multicast(std::size_t room);
 

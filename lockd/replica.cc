@@ -243,6 +243,10 @@ Replica::~Replica() = default;
 void Replica::handle_event(Instant now, evs::Event&& event) {
   impl_->handle_event(now, std::move(event));
 }
+void Replica::set_clocks_agree(bool agree) {
+  impl_->set_clocks_agree(agree);
+}
+
 void Replica::handle_evidence(Instant now, const evs::TokenEvidence* evidence) {
   impl_->handle_evidence(now, evidence);
 }

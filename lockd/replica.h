@@ -113,6 +113,10 @@ class Replica {
   // [rules 6.3, 7.A6].
   void handle_evidence(Instant now, const evs::TokenEvidence* evidence);
 
+  // Whether the clocks that leases rest upon run alike (lockd/clock_watch.h); true at first. While
+  // not, the lease is not renewed, and so runs out.
+  void set_clocks_agree(bool agree);
+
   // There is never more than one under way. The write with this id is durable, or has failed for
   // good.
   void handle_record_written(Instant now, std::uint64_t id, bool ok);

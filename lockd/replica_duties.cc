@@ -25,7 +25,8 @@ void Replica::Impl::handle_evidence(Instant now, const evs::TokenEvidence* evide
     }
     // Only a table that shows a session attached lets its lease go on, and only in the ring in
     // which that table is the active one [rules 6.4, 6.6, 7.B4].
-    if (evidence->confirmed && (serving() || (MUTANT("renewal_before_activate") && table_)) &&
+    if (evidence->confirmed && clocks_agree_ &&
+        (serving() || (MUTANT("renewal_before_activate") && table_)) &&
         lease_.renew(evidence->confirmed_release)) {
       ++statistics_.renewals;
     }

@@ -37,6 +37,7 @@ class Replica::Impl {
 
   void handle_event(Instant now, evs::Event&& event);
   void handle_evidence(Instant now, const evs::TokenEvidence* evidence);
+  void set_clocks_agree(bool agree) { clocks_agree_ = agree; }
   void handle_record_written(Instant now, std::uint64_t id, bool ok);
   void handle_timeout(Instant now);
   base::Result<void, SubmitError> submit(Command command);
@@ -166,6 +167,7 @@ class Replica::Impl {
   evs::Configuration regular_;
   bool in_transition_ = true;
   bool operational_ = false;
+  bool clocks_agree_ = true;
   RingStamps stamps_;
 
   RecordKeeper keeper_;

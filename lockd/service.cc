@@ -227,6 +227,7 @@ void Service::on_writable(ConnectionId connection) {
 void Service::before_waiting() {
   if (ended_) return;
   const Instant now = read_clocks();
+  watch_clocks(now);
   if (const auto due = daemon_->next_timeout(); due && *due <= now.boot) {
     daemon_->handle_timeout(now);
     unsettled_ = true;
@@ -248,6 +249,19 @@ void Service::before_waiting() {
   uv_timer_start(
       timer_, [](uv_timer_t*) {},
       static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(left).count()), 0);
+}
+
+void Service::watch_clocks(Instant now) {
+  const bool agreed = clock_watch_.agree();
+  clock_watch_.observe(now, evs::net::time_in_suspend());
+  if (clock_watch_.agree() == agreed) return;
+  daemon_->set_clocks_agree(!agreed);
+  if (agreed) {
+    log_.error("the clocks of this machine run apart by a fifth: locks are not renewed",
+               {{"advice", "look after CLOCK_BOOTTIME and CLOCK_MONOTONIC_RAW"}});
+  } else {
+    log_.info("the clocks of this machine run alike again: locks are renewed");
+  }
 }
 
 // What an input has made possible: outcomes for clients, messages for the ring.

@@ -13,6 +13,7 @@
 #include "evs/net/keyring.h"
 #include "evs/net/member.h"
 #include "lockd/client_server.h"
+#include "lockd/clock_watch.h"
 #include "lockd/config.h"
 #include "lockd/daemon.h"
 #include "lockd/evs_trace.h"
@@ -66,6 +67,7 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
   void on_writable(ConnectionId connection) override;
 
   void before_waiting();
+  void watch_clocks(Instant now);
   void pump(Instant now);
   void flush();
   void write_events();
@@ -78,6 +80,7 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
   Log& log_;
   EvsTrace* trace_;  // Null: nothing is recorded.
   std::unique_ptr<evs::net::Member> member_;
+  ClockWatch clock_watch_;
   std::optional<RingLogFile> ring_log_;  // Reads what the member has recorded.
   std::unique_ptr<Daemon> daemon_;
   std::unique_ptr<ClientServer> clients_;

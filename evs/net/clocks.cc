@@ -19,4 +19,8 @@ base::Instant read_clocks() {
   return {read(CLOCK_BOOTTIME), read(CLOCK_MONOTONIC_RAW)};
 }
 
+base::Duration time_in_suspend() {
+  return read(CLOCK_BOOTTIME) - read(CLOCK_MONOTONIC);
+}
+
 }  // namespace evs::net

@@ -9,4 +9,7 @@ namespace evs::net {
 // a node that stood still believe that no time has passed [rule 6.2].
 base::Instant read_clocks();
 
+// How long the machine has been in suspend, in all.
+base::Duration time_in_suspend();
+
 }  // namespace evs::net

@@ -100,6 +100,19 @@ TEST_CASE("the other times follow the token timeout and the lease") {
   CHECK(config->lease_margin == milliseconds(400));
 }
 
+TEST_CASE("the fast profile has a third of the times, and a lease that outlasts a failure") {
+  const auto config =
+      parse_config(kHead + kCluster + "profile = \"fast\"\n" + kNodes, "lockd.toml");
+  REQUIRE_MESSAGE(config, config.error());
+  CHECK(config->profile == Profile::fast);
+  CHECK(config->warnings.empty());
+  CHECK(config->token_timeout == milliseconds(100));
+  CHECK(config->consensus_timeout == milliseconds(120));
+  CHECK(config->lease == milliseconds(700));
+  CHECK(config->lease_margin == milliseconds(70));
+  CHECK(config->ring().outstanding_max == evs::Config().outstanding_max);
+}
+
 TEST_CASE("the storm profile has the times of a ring in a storm, and a lease that outlasts them") {
   const auto config =
       parse_config(kHead + kCluster + "profile = \"storm\"\n" + kNodes, "lockd.toml");

@@ -196,6 +196,19 @@ TEST_CASE("a lease grows only in a ring whose ACTIVATE was delivered [rule 6.4]"
   CHECK(world.replica(2).lease_left(world.now(world[2])) > 1s);
 }
 
+TEST_CASE("while the clocks of a node disagree its lease is not renewed") {
+  Three world;
+  world.replica(1).set_clocks_agree(false);
+  const std::optional<Instant> before = world.replica(1).lease_deadline();
+  world.run(1s);
+  CHECK(world.replica(1).lease_deadline() == before);
+  world.run(2s);
+  CHECK(world.replica(1).lease_left(world.now(world[1])) == 0s);
+  world.replica(1).set_clocks_agree(true);
+  world.run(100ms);
+  CHECK(world.replica(1).lease_left(world.now(world[1])) > 1s);
+}
+
 TEST_CASE(
     "no grant is told on a lapsed lease, and it is told when the lease lives again [rule 6.3]") {
   Three world;
