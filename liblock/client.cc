@@ -127,7 +127,7 @@ void Client::finish_turn() {
     std::visit([this](const auto& what) { on(what); }, *event);
     happened = true;
   }
-  link_.notify(!due_.empty() || !due_losses_.empty());
+  link_.notify(anything_due());
   if (!happened) return;
   polled_.notify_all();
   if (polling_) link_.wake();
@@ -147,6 +147,11 @@ void Client::on(const GrantLost& lost) {
   }
   if (waiters_.count(grant.id) != 0) return;  // A thread that has not returned yet: it checks.
   if (lost_callback_ != nullptr) due_losses_.push_back({nullptr, nullptr, 0, true, grant});
+}
+
+// Only the last of several is news.
+void Client::on_jeopardy_news(bool jeopardy) {
+  if (jeopardy_callback_ != nullptr) due_jeopardy_ = jeopardy;
 }
 
 void Client::on(const SessionLost&) {
@@ -254,9 +259,15 @@ int Client::dispatch() {
   std::deque<Due> others;
   lock_lost_fn* lost_callback = nullptr;
   void* lost_arg = nullptr;
+  std::optional<bool> jeopardy;
+  lock_jeopardy_fn* jeopardy_callback = nullptr;
+  void* jeopardy_arg = nullptr;
   {
     Lock lock(mutex_);
     work();
+    jeopardy = std::exchange(due_jeopardy_, std::nullopt);
+    jeopardy_callback = jeopardy_callback_;
+    jeopardy_arg = jeopardy_arg_;
     losses.swap(due_losses_);
     others.swap(due_);
     lost_callback = lost_callback_;
@@ -267,6 +278,9 @@ int Client::dispatch() {
     if (lost_callback != nullptr) {
       lost_callback(handle_, due.has_grant ? &due.grant : nullptr, lost_arg);
     }
+  }
+  if (jeopardy && jeopardy_callback != nullptr) {
+    jeopardy_callback(handle_, *jeopardy ? 1 : 0, jeopardy_arg);
   }
   for (const Due& due : others) {
     due.callback(handle_, due.error, due.has_grant ? &due.grant : nullptr, due.arg);
@@ -393,14 +407,31 @@ void Client::on_lost(lock_lost_fn* callback, void* arg) {
   lost_arg_ = arg;
 }
 
+void Client::on_jeopardy(lock_jeopardy_fn* callback, void* arg) {
+  Lock lock(mutex_);
+  jeopardy_callback_ = callback;
+  jeopardy_arg_ = arg;
+}
+
+bool Client::anything_due() const {
+  return !due_.empty() || !due_losses_.empty() || due_jeopardy_.has_value();
+}
+
 Duration Client::valid_for(const lock_grant& grant) {
   Lock lock(mutex_);
   return machine_.valid_for(read_clocks(), RequestId{grant.id});
 }
 
+lock_health_state Client::health(const lock_grant& grant) {
+  Lock lock(mutex_);
+  const Instant now = read_clocks();
+  if (machine_.valid_for(now, RequestId{grant.id}) == Duration::zero()) return LOCK_HEALTH_LOST;
+  return machine_.in_jeopardy(now) ? LOCK_HEALTH_JEOPARDY : LOCK_HEALTH_HELD;
+}
+
 std::optional<Duration> Client::timeout() {
   Lock lock(mutex_);
-  if (!due_.empty() || !due_losses_.empty()) return Duration::zero();
+  if (anything_due()) return Duration::zero();
   const std::optional<Duration> next = machine_.next_timeout();
   if (!next) return std::nullopt;
   return std::max(*next - read_clocks().boot, Duration::zero());

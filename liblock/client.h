@@ -52,7 +52,9 @@ class Client {
   int cancel(std::uint64_t request);
   int release_async(const lock_grant& grant, lock_done_fn* callback, void* arg);
   void on_lost(lock_lost_fn* callback, void* arg);
+  void on_jeopardy(lock_jeopardy_fn* callback, void* arg);
   Duration valid_for(const lock_grant& grant);
+  lock_health_state health(const lock_grant& grant);
   std::optional<Duration> timeout();
   lock_client_state state();
   std::string advice();
@@ -97,6 +99,8 @@ class Client {
   void on(const Opened&) { refused_ = 0; }
   void on(const Closed&) {}
   void on(const GrantLost& lost);
+  void on(const JeopardyBegan&) { on_jeopardy_news(true); }
+  void on(const JeopardyEnded&) { on_jeopardy_news(false); }
   void on(const SessionLost&);
   void on(const Granted& granted);
   void on(const Failed& failed);
@@ -104,6 +108,8 @@ class Client {
   void on(const QueryAnswered& answered);
   void on(const Refused& refused);
   void on(const Disabled& disabled);
+  void on_jeopardy_news(bool jeopardy);
+  bool anything_due() const;
   void complete(std::uint64_t id, int error, const lock_grant& grant);
 
   int wait_for_acquire(Lock& lock, RequestId request, std::optional<Duration> until, int late,
@@ -130,6 +136,9 @@ class Client {
   std::map<std::uint32_t, std::optional<protocol::Response>> answers_;
   lock_lost_fn* lost_callback_ = nullptr;
   void* lost_arg_ = nullptr;
+  lock_jeopardy_fn* jeopardy_callback_ = nullptr;
+  void* jeopardy_arg_ = nullptr;
+  std::optional<bool> due_jeopardy_;  // The last news, if they were not dispatched.
   std::deque<Due> due_losses_;
   std::deque<Due> due_;
 };

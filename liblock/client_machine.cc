@@ -102,7 +102,11 @@ void ClientMachine::handle_timeout(Instant now) {
 std::optional<Duration> ClientMachine::next_timeout() const {
   std::optional<Duration> next;
   const auto at = [&next](Duration boot) { next = next ? std::min(*next, boot) : boot; };
-  if (!grants_.empty() && deadline_.live(now_)) at(now_.boot + deadline_.left(now_));
+  if (!grants_.empty() && deadline_.live(now_)) {
+    const Duration left = deadline_.left(now_);
+    at(now_.boot + left);
+    if (!in_jeopardy(now_)) at(now_.boot + left - lease_ / 2);
+  }
   if (retry_at_ && !disabled_ && !closing_) at(*retry_at_);
   const bool talking = open() && session_ && !connection_->hanging_up && !closing_;
   if (talking && !connection_->keepalive) at(keepalive_at_);
@@ -115,6 +119,7 @@ std::optional<base::Buffer> ClientMachine::poll_transmit() {
 }
 
 std::optional<Event> ClientMachine::poll_event() {
+  if (events_.empty()) tell_jeopardy();
   if (events_.empty()) return std::nullopt;
   Event event = std::move(events_.front());
   events_.pop_front();
@@ -327,6 +332,20 @@ bool ClientMachine::take_note(const protocol::LeaseNote& note) {
   keepalive_at_ = note.echo.boot + std::max(lease_ / 4, kKeepaliveMin);
   deadline_.extend(now_, MUTANT("client_deadline_from_receipt") ? now_ : note.echo, note.remaining);
   return true;
+}
+
+bool ClientMachine::in_jeopardy(Instant now) const {
+  return !grants_.empty() && (!open() || !primary() || deadline_.left(now) <= lease_ / 2);
+}
+
+void ClientMachine::tell_jeopardy() {
+  const bool jeopardy = in_jeopardy(now_);
+  if (std::exchange(jeopardy_told_, jeopardy) == jeopardy) return;
+  if (jeopardy) {
+    events_.push_back(JeopardyBegan{});
+  } else if (!grants_.empty()) {
+    events_.push_back(JeopardyEnded{});
+  }
 }
 
 // Lost is final per grant: it leaves the table of grants, and the daemon is told to take the lock

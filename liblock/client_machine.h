@@ -113,6 +113,9 @@ class ClientMachine {
   // For how long the grant is certainly still held; zero if it is not.
   Duration valid_for(Instant now, RequestId acquire) const;
 
+  // Whether the lease stands still (liblock/event.h, JeopardyBegan), by what was known at `now`.
+  bool in_jeopardy(Instant now) const;
+
   // Connected, and greeted by the daemon.
   bool open() const { return connection_ && connection_->welcomed; }
 
@@ -187,6 +190,7 @@ class ClientMachine {
   // False if it can not be: the connection is given up.
   bool take_note(const protocol::LeaseNote& note);
 
+  void tell_jeopardy();
   void lose_grants();
   void lose_session();
   void drop_releases_and_cancels();
@@ -207,6 +211,7 @@ class ClientMachine {
   Duration lease_{0};
   Duration keepalive_at_{0};  // On the boot clock.
   Deadline deadline_;
+  bool jeopardy_told_ = false;  // Began, and has not ended.
 
   Requests requests_;
   std::map<RequestId, Token> grants_;

@@ -25,6 +25,12 @@ struct GrantLost {
   Token token{};
 };
 
+// Grants are held, but nobody prolongs them: the connection is gone, the daemon is not in a
+// majority, or half of the lease has passed without a word. Ends with JeopardyEnded if all is well
+// again, and with GrantLost or the release of all grants if not.
+struct JeopardyBegan {};
+struct JeopardyEnded {};
+
 // The session has ended, as far as the client will ever know; GrantLost came before for each grant.
 // Requests that wait are put into the next session by themselves.
 struct SessionLost {};
@@ -78,7 +84,7 @@ struct Disabled {
 // After close(): nothing follows.
 struct Closed {};
 
-using Event = std::variant<Opened, GrantLost, SessionLost, Granted, Failed, Released, QueryAnswered,
-                           Refused, Disabled, Closed>;
+using Event = std::variant<Opened, GrantLost, JeopardyBegan, JeopardyEnded, SessionLost, Granted,
+                           Failed, Released, QueryAnswered, Refused, Disabled, Closed>;
 
 }  // namespace liblock

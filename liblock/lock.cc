@@ -184,6 +184,11 @@ int lock_is_held(lock_client* client, const lock_grant* grant) {
   return lock_valid_for_ns(client, grant) > 0 ? 1 : 0;
 }
 
+int lock_health(lock_client* client, const lock_grant* grant) {
+  if (client->client.forked()) return LOCK_HEALTH_LOST;
+  return client->client.health(*grant);
+}
+
 uint64_t lock_token(const lock_grant* grant) {
   return grant->token;
 }
@@ -191,6 +196,13 @@ uint64_t lock_token(const lock_grant* grant) {
 int lock_on_lost(lock_client* client, lock_lost_fn* callback, void* arg) {
   return guarded(client, [&] {
     client->client.on_lost(callback, arg);
+    return 0;
+  });
+}
+
+int lock_on_jeopardy(lock_client* client, lock_jeopardy_fn* callback, void* arg) {
+  return guarded(client, [&] {
+    client->client.on_jeopardy(callback, arg);
     return 0;
   });
 }

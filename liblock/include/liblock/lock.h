@@ -168,6 +168,18 @@ LOCK_API uint64_t lock_valid_for_ns(lock_client* client, const lock_grant* grant
 /* Whether that is more than nothing: 1 or 0. */
 LOCK_API int lock_is_held(lock_client* client, const lock_grant* grant);
 
+/* How a lock stands. JEOPARDY: it is held, but nobody prolongs it: the daemon does not answer, or is
+ * not in a majority. Either that ends, or the lock is lost when lock_valid_for_ns() has run out: a
+ * time to bring work to an end, and not to begin any. */
+typedef enum lock_health_state {
+  LOCK_HEALTH_LOST = 0, /* Lost, released, or never granted. */
+  LOCK_HEALTH_JEOPARDY = 1,
+  LOCK_HEALTH_HELD = 2
+} lock_health_state;
+
+/* As known in this call, an enum lock_health_state. Never blocks. In a forked child LOST. */
+LOCK_API int lock_health(lock_client* client, const lock_grant* grant);
+
 /* The grant's fencing token. */
 LOCK_API uint64_t lock_token(const lock_grant* grant);
 
@@ -176,6 +188,13 @@ LOCK_API uint64_t lock_token(const lock_grant* grant);
  * NULL: nobody is called. */
 typedef void lock_lost_fn(lock_client* client, const lock_grant* grant, void* arg);
 LOCK_API int lock_on_lost(lock_client* client, lock_lost_fn* callback, void* arg);
+
+/* Called with 1 when the locks of this client come into jeopardy (see lock_health()), and with 0
+ * when they are out of it; losses are told by lock_on_lost() alone, which comes first. Runs in
+ * lock_dispatch(); of several changes between two dispatches only the last is told. NULL: nobody is
+ * called. FORKED. */
+typedef void lock_jeopardy_fn(lock_client* client, int in_jeopardy, void* arg);
+LOCK_API int lock_on_jeopardy(lock_client* client, lock_jeopardy_fn* callback, void* arg);
 
 /* What became of an asynchronous call: `error` as the blocking twin would return it, `grant` set by
  * an acquire that succeeded. Called exactly once, in lock_dispatch(). */

@@ -117,6 +117,11 @@ class held {
   }
   bool is_held() const { return valid_for() > std::chrono::nanoseconds(0); }
 
+  // Held, but nobody prolongs it: a time to bring work to an end (lock_health() in lock.h).
+  bool in_jeopardy() const {
+    return client_ != nullptr && lock_health(client_, &grant_) == LOCK_HEALTH_JEOPARDY;
+  }
+
   // Gives it back and waits for the daemon's word; errc::lost if it had been lost before.
   std::error_code release() noexcept {
     if (client_ == nullptr) return errc::not_held;

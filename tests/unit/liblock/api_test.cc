@@ -209,6 +209,32 @@ TEST_CASE("a daemon that falls silent: held until the deadline, lost once, and l
   CHECK(losses.tokens.size() == 1);
 }
 
+void note_jeopardy(lock_client*, int in_jeopardy, void* arg) {
+  static_cast<std::vector<int>*>(arg)->push_back(in_jeopardy);
+}
+
+TEST_CASE("a lock is in jeopardy while its daemon is gone, and as good as before afterwards") {
+  FakeDaemon daemon;
+  daemon.lease_ns = 60'000'000'000;
+  const Client client = connected(daemon);
+  std::vector<int> news;
+  CHECK(lock_on_jeopardy(client.get(), note_jeopardy, &news) == 0);
+  lock_grant grant{};
+  CHECK(lock_health(client.get(), &grant) == LOCK_HEALTH_LOST);
+  REQUIRE(acquire(client, "jobs", -1, grant) == 0);
+  CHECK(lock_health(client.get(), &grant) == LOCK_HEALTH_HELD);
+  daemon.stop();
+  CHECK(turn_until(client.get(), [&] { return news.size() == 1; }));
+  CHECK(lock_health(client.get(), &grant) == LOCK_HEALTH_JEOPARDY);
+  CHECK(lock_is_held(client.get(), &grant) == 1);
+  daemon.start();
+  CHECK(turn_until(client.get(), [&] { return news.size() == 2; }));
+  CHECK(news == std::vector<int>{1, 0});
+  CHECK(lock_health(client.get(), &grant) == LOCK_HEALTH_HELD);
+  CHECK(lock_release(client.get(), &grant) == 0);
+  CHECK(lock_health(client.get(), &grant) == LOCK_HEALTH_LOST);
+}
+
 TEST_CASE(
     "a daemon that is started again within the lease: the lock is still held, the wait goes on") {
   FakeDaemon daemon;

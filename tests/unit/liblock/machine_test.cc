@@ -24,11 +24,19 @@ struct Wire {
   Instant now{1000s, 900s};
   protocol::FrameCutter cutter{protocol::kRequestBytesMax};
   std::vector<protocol::Request> sent;  // Since the last clear.
-  std::vector<Event> events;
-  protocol::Stamp newest;  // Stamp that the daemon has received.
+  std::vector<Event> events;            // But for those of jeopardy.
+  std::vector<bool> jeopardy;           // Began, or ended.
+  protocol::Stamp newest;               // Stamp that the daemon has received.
 
   void drain() {
-    while (auto event = machine.poll_event()) events.push_back(*event);
+    while (auto event = machine.poll_event()) {
+      const bool began = std::holds_alternative<JeopardyBegan>(*event);
+      if (began || std::holds_alternative<JeopardyEnded>(*event)) {
+        jeopardy.push_back(began);
+      } else {
+        events.push_back(*event);
+      }
+    }
     while (auto bytes = machine.poll_transmit()) {
       cutter.append(*bytes);
       for (auto content = cutter.next(); *content; content = cutter.next()) {
@@ -243,6 +251,63 @@ TEST_CASE("a silent daemon: held until the deadline, then lost") {
   CHECK(wire.only_event<GrantLost>().request == request);
   CHECK(wire.only_event<GrantLost>().token == Token{9});
   CHECK(wire.now.boot == Duration(1002s));
+}
+
+TEST_CASE("half a lease without a word is jeopardy, and a word ends it") {
+  Wire wire;
+  wire.open();
+  const RequestId held = wire.hold("jobs", 9);
+  CHECK_FALSE(wire.machine.in_jeopardy(wire.now));
+  wire.pass(kLease / 2 - 1ms);
+  wire.tick();
+  CHECK(wire.jeopardy.empty());
+  wire.pass(1ms);
+  wire.tick();
+  CHECK(wire.jeopardy == std::vector<bool>{true});
+  CHECK(wire.machine.in_jeopardy(wire.now));
+  CHECK(wire.machine.valid_for(wire.now, held) == kLease / 2);
+  wire.say(protocol::State{true, 1, wire.note()});
+  CHECK(wire.jeopardy == std::vector<bool>{true, false});
+  CHECK(wire.events.empty());
+}
+
+TEST_CASE("no connection and no majority are jeopardy at once, for who holds something") {
+  Wire wire;
+  wire.open();
+  wire.say(protocol::State{false, 1, wire.note()});
+  CHECK(wire.jeopardy.empty());
+  wire.say(protocol::State{true, 1, wire.note()});
+  const RequestId held = wire.hold("jobs", 9);
+  wire.say(protocol::State{false, 1, wire.note()});
+  CHECK(wire.jeopardy == std::vector<bool>{true});
+  wire.say(protocol::State{true, 1, wire.note()});
+  wire.disconnect();
+  CHECK(wire.jeopardy == std::vector<bool>{true, false, true});
+  wire.reconnect();
+  CHECK(wire.jeopardy.size() == 3);
+  wire.welcome(true);
+  CHECK(wire.jeopardy == std::vector<bool>{true, false, true, false});
+  CHECK(wire.machine.valid_for(wire.now, held) > 0s);
+}
+
+TEST_CASE("jeopardy that ends in the loss, or with the last lock given back, is not told to end") {
+  Wire wire;
+  wire.open();
+  const RequestId held = wire.hold("jobs", 9);
+  wire.disconnect();
+  REQUIRE(wire.machine.release(wire.now, held).has_value());
+  wire.drain();
+  CHECK(wire.jeopardy == std::vector<bool>{true});
+
+  Wire other;
+  other.open();
+  other.hold("jobs", 9);
+  other.pass(kLease / 2);
+  other.tick();
+  other.pass(kLease / 2);
+  other.tick();
+  CHECK(other.only_event<GrantLost>().token == Token{9});
+  CHECK(other.jeopardy == std::vector<bool>{true});
 }
 
 TEST_CASE(
