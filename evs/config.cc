@@ -47,6 +47,7 @@ base::Result<void, std::string> Config::validate() const {
   if (accelerated_window > personal_window) {
     return wrong("accelerated_window: must not be above personal_window");
   }
+  if (window_growth < 1 || window_growth > 64) return wrong("window_growth: must be from 1 to 64");
   if (token_copies_max < 1 || token_copies_max > 8)
     return wrong("token_copies_max: must be from 1 to 8");
   if (outstanding_max < rotation_window || outstanding_max > 65536) {
@@ -80,6 +81,7 @@ Config storm_config() {
   config.outstanding_max = 16;
   config.acknowledge_packets_max = 0;
   config.accelerated_window = 0;
+  config.window_growth = 1;
   config.token_copies_max = 1;
   return config;
 }

@@ -67,10 +67,13 @@ struct Config {
 
   // Packets that one member may send in a visit of the token, and all members in one rotation.
   // Both, and the accelerated window, are made smaller together while that lessens loss: the first
-  // down to the least, or not at all if that is not below it.
+  // down to the least, or not at all if that is not below it. While rotations are short they become
+  // larger together, up to window_growth times. A least that is not below the window, and a growth
+  // of 1, keep them fixed.
   std::uint32_t personal_window = 40;
   std::uint32_t personal_window_min = 8;
   std::uint32_t rotation_window = 120;
+  std::uint32_t window_growth = 1;
 
   // Copies of a token that leave at once while much is lost.
   std::uint32_t token_copies_max = 3;

@@ -116,7 +116,7 @@ void Member::release(Instant now, Operational& state) {
   repeated += request_missing(
       *ring_, token, config_.accelerated_window == 0 ? token.sequence : state.pass.passed_sequence);
   const std::uint64_t numbered = token.sequence - state.pass.passed_sequence;
-  windows_.after_visit(numbered, repeated);
+  windows_.after_visit(numbered, repeated, now.boot - state.pass.passed_at.boot);
   // What the successor has to do before the token shows that it arrived takes its time.
   state.pass.patience = windows_.busy(numbered)
                             ? std::min(state.rotation.shortest(), config_.token_timeout / 16)

@@ -130,7 +130,10 @@ int main(int argc, char** argv) {
   }
   if (!lossy->empty()) {
     loss.loss = loss_percent / 100;
-    if (fixed_windows) loss.ring.personal_window_min = loss.ring.personal_window;
+    if (fixed_windows) {
+      loss.ring.personal_window_min = loss.ring.personal_window;
+      loss.ring.window_growth = 1;
+    }
     loss.length = sim::Duration(static_cast<std::int64_t>(minutes * 60e9));
     if (!one->empty()) loss.seed = seed;
     if (storm) {

@@ -54,6 +54,8 @@ TEST_CASE("each value that cannot work is refused by the name of its field") {
       {"personal_window", [](Config& c) { c.personal_window = 0; }},
       {"rotation_window", [](Config& c) { c.rotation_window = 39; }},
       {"accelerated_window", [](Config& c) { c.accelerated_window = c.personal_window + 1; }},
+      {"window_growth", [](Config& c) { c.window_growth = 0; }},
+      {"window_growth", [](Config& c) { c.window_growth = 65; }},
       {"token_copies_max", [](Config& c) { c.token_copies_max = 0; }},
       {"token_copies_max", [](Config& c) { c.token_copies_max = 9; }},
       {"outstanding_max", [](Config& c) { c.outstanding_max = 119; }},

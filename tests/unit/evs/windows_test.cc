@@ -11,12 +11,19 @@ namespace evs {
 
 namespace {
 
+using std::chrono::milliseconds;
+
+constexpr Duration kNeitherShortNorLong = milliseconds(15);
+
 // Visits of a member whose share of lost packets depends on what all may send in a rotation.
-void visits(Windows& windows, int count, const std::function<double(double)>& loss) {
+void visits(Windows& windows, int count, const std::function<double(double)>& loss,
+            Duration took = kNeitherShortNorLong) {
   for (int i = 0; i < count; ++i) {
     const std::uint64_t numbered = windows.rotation();
-    windows.after_visit(numbered, static_cast<std::uint64_t>(loss(static_cast<double>(numbered)) *
-                                                             static_cast<double>(numbered)));
+    windows.after_visit(numbered,
+                        static_cast<std::uint64_t>(loss(static_cast<double>(numbered)) *
+                                                   static_cast<double>(numbered)),
+                        took);
   }
 }
 
@@ -96,7 +103,7 @@ TEST_CASE("chance alone does not make a window small") {
       for (std::uint32_t packet = 0; packet < windows.rotation(); ++packet) {
         if (random.chance(percent, 100)) ++repeated;
       }
-      windows.after_visit(windows.rotation(), repeated);
+      windows.after_visit(windows.rotation(), repeated, kNeitherShortNorLong);
       if (windows.personal() < config.personal_window) ++small;
     }
     // But for the first samples, after which it is borne.
@@ -120,6 +127,57 @@ TEST_CASE("loss that ends is not borne for ever: later loss by sending too much 
   visits(windows, 10'000, at_random(0));
   visits(windows, 4000, buffer_of(60));
   CHECK(windows.rotation() < 75);
+}
+
+TEST_CASE("windows grow together while rotations are short, up to the bound") {
+  Config config;
+  config.window_growth = 4;
+  Windows windows(config);
+  visits(windows, 1000, at_random(0), milliseconds(2));
+  CHECK(windows.personal() == config.personal_window * config.window_growth);
+  CHECK(windows.rotation() == config.rotation_window * config.window_growth);
+  CHECK(windows.accelerated() == config.accelerated_window * config.window_growth);
+}
+
+TEST_CASE(
+    "windows that make rotations long become smaller, but for time not below the configured") {
+  Config config;
+  config.window_growth = 4;
+  Windows windows(config);
+  // A link that takes 20 packets in a millisecond: 10 to 20 ms are 200 to 400 packets.
+  for (int i = 0; i < 1000; ++i) {
+    visits(windows, 1, at_random(0), milliseconds(windows.rotation() / 20));
+  }
+  CHECK(windows.rotation() >= 200);
+  CHECK(windows.rotation() <= 400);
+  visits(windows, 1000, at_random(0), milliseconds(200));
+  CHECK(windows.personal() == config.personal_window);
+}
+
+TEST_CASE("beyond the configured size a window grows only where next to nothing is lost") {
+  Config config;
+  config.window_growth = 4;
+  Windows windows(config);
+  visits(windows, 1000, at_random(0.1), milliseconds(2));
+  CHECK(windows.personal() == config.personal_window);
+  // Packets of one and a half of the configured rotation fit.
+  std::uint64_t lost = 0;
+  std::uint64_t sent = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    const double rotation = windows.rotation();
+    const double loss = buffer_of(1.5 * config.rotation_window)(rotation);
+    visits(windows, 1, at_random(loss), milliseconds(2));
+    lost += static_cast<std::uint64_t>(loss * rotation);
+    sent += static_cast<std::uint64_t>(rotation);
+  }
+  CHECK(lost < sent / 50);
+}
+
+TEST_CASE("rotations in which little was sent say nothing about windows") {
+  const Config config;
+  Windows windows(config);
+  for (int i = 0; i < 1000; ++i) windows.after_visit(config.personal_window - 1, 0, {});
+  CHECK(windows.personal() == config.personal_window);
 }
 
 TEST_CASE("a token is worth copies while much is lost") {
@@ -147,9 +205,10 @@ TEST_CASE("no more copies of a token than configured") {
 TEST_CASE("equal bounds keep the windows fixed") {
   Config config;
   config.personal_window_min = config.personal_window;
+  config.window_growth = 1;
   Windows windows(config);
   for (int i = 0; i < 500; ++i) {
-    visits(windows, 1, i % 2 == 0 ? buffer_of(10) : at_random(0));
+    visits(windows, 1, i % 2 == 0 ? buffer_of(10) : at_random(0), milliseconds(1));
     CHECK(windows.personal() == config.personal_window);
   }
 }
