@@ -73,7 +73,7 @@ struct Config {
   std::uint32_t personal_window = 40;
   std::uint32_t personal_window_min = 8;
   std::uint32_t rotation_window = 120;
-  std::uint32_t window_growth = 1;
+  std::uint32_t window_growth = 4;
 
   // Copies of a token that leave at once while much is lost.
   std::uint32_t token_copies_max = 3;

@@ -48,6 +48,9 @@ void Daemon::handle_delivery(Instant now, evs::Delivery&& delivery) {
     delivery.payload.pop_back();
     const auto news = instances_.on_delivery(delivery, delivery.payload);
     if (news) sessions_.tell_instances(*news);
+  } else if (kind == static_cast<std::byte>(PayloadKind::flow)) {
+    delivery.payload.pop_back();
+    instances_.on_word(now, delivery.sender, delivery.payload);
   } else {
     ++foreign_payloads_;
   }
@@ -59,6 +62,10 @@ std::optional<Outgoing> Daemon::poll_multicast(std::size_t room) {
   if (room == 0) return std::nullopt;
   if (auto message = replica_.poll_multicast(room - 1)) {
     next.payload = std::move(*message);
+  } else if (auto word = room >= 2 ? instances_.poll_word() : std::nullopt) {
+    kind = PayloadKind::flow;
+    next.service = evs::Service::unordered;
+    next.payload = std::move(*word);
   } else if (auto to_groups = instances_.poll_multicast(room)) {
     kind = PayloadKind::group;
     next.service = to_groups->service;
@@ -85,6 +92,7 @@ void Daemon::handle_evidence(Instant now, const evs::TokenEvidence* evidence) {
     sessions_.tell(now, *effect);
   }
   sessions_.advance(now);
+  instances_.watch_readers(now, [this](ConnectionId id) { return sessions_.unread(id); });
   note_phase(now);
 }
 
@@ -107,16 +115,15 @@ void Daemon::handle_hang_up(Instant now, ConnectionId connection, HangUp how) {
 void Daemon::handle_timeout(Instant now) {
   replica_.handle_timeout(now);
   sessions_.handle_timeout(now);
+  instances_.handle_timeout(now);
 }
 
 std::optional<base::Duration> Daemon::next_timeout() const {
   std::optional<base::Duration> earliest = replica_.next_timeout();
-  const std::optional<base::Duration> sweep = sessions_.next_timeout();
-  if (sweep && (!earliest || *sweep < *earliest)) earliest = sweep;
-  if (stopping_) {
-    const base::Duration latest = stopping_->boot + config_.last_holder_wait;
-    if (!earliest || latest < *earliest) earliest = latest;
-  }
+  const auto at = [&](base::Duration due) { earliest = earliest ? std::min(*earliest, due) : due; };
+  if (const auto sweep = sessions_.next_timeout()) at(*sweep);
+  if (const auto word = instances_.next_timeout()) at(*word);
+  if (stopping_) at(stopping_->boot + config_.last_holder_wait);
   return earliest;
 }
 

@@ -20,9 +20,11 @@
 //   while (auto datagram = node.poll_transmit()) send it;
 //   if (auto write = daemon.poll_record_write()) start it; later handle_record_written();
 //   while (auto output = daemon.poll_output()) write it, handle_written(), hang up if
-//   output->close; while (auto event = daemon.poll_event()) log it; if (daemon.failure()) stop the
-//   process at once, loudly; wait until the earlier of node.next_timeout() and
-//   daemon.next_timeout(), or the next input.
+//   output->close;
+//   if (daemon.waits_for_readers()) once more from the loop on;
+//   while (auto event = daemon.poll_event()) log it;
+//   if (daemon.failure()) stop the process at once, loudly;
+//   wait until the earlier of node.next_timeout() and daemon.next_timeout(), or the next input.
 //
 // Reading the ring's datagrams comes before reading clients. Nothing here blocks, calls out or
 // reads a clock.
@@ -94,6 +96,9 @@ class Daemon {
   void handle_connect(Instant now, ConnectionId connection, const Peer& peer);
   void handle_bytes(Instant now, ConnectionId connection, base::Bytes bytes);
   void handle_hang_up(Instant now, ConnectionId connection, HangUp how);
+
+  // A word about readers may be due once they have read: poll_multicast() is wanted after writing.
+  bool waits_for_readers() const { return instances_.waits_for_readers(); }
 
   // What is to be written now. What a socket did not take is offered again after handle_writable().
   std::optional<ClientOutput> poll_output();

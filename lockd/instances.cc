@@ -63,6 +63,7 @@ void Instances::mute(ConnectionId connection) {
   const auto found = instances_.find(connection);
   if (found == instances_.end()) return;
   found->second.muted = true;
+  flow_.forget(connection);
   groups_.leave_all(receiver(connection));
   credits_.erase(connection);
 }
@@ -82,8 +83,31 @@ void Instances::remove(ConnectionId connection) {
   instances_.erase(found);
 }
 
+void Instances::watch_readers(Instant now, const std::function<std::size_t(ConnectionId)>& unread) {
+  now_ = now;
+  for (const auto& [connection, instance] : instances_) {
+    if (!instance.muted) flow_.unread(now, connection, unread(connection));
+  }
+}
+
+std::optional<base::Buffer> Instances::poll_word() {
+  const std::optional<bool> pause = flow_.poll_word(now_);
+  if (!pause) return std::nullopt;
+  if (*pause) ++statistics_.pauses;
+  return GroupFlow::encode(*pause);
+}
+
+void Instances::on_word(Instant now, const base::Processor& sender, base::Bytes word) {
+  const std::optional<bool> pause = GroupFlow::decode(word);
+  if (!pause) {
+    ++statistics_.malformed;
+    return;
+  }
+  flow_.hear(now, sender, *pause);
+}
+
 std::optional<GroupMulticast> Instances::poll_multicast(std::size_t room) {
-  if (turns_.empty()) return std::nullopt;
+  if (turns_.empty() || !flow_.open(now_)) return std::nullopt;
   if (room + config_.ring_backlog_bytes < config_.ring_queue_bytes_max) return std::nullopt;
   const ConnectionId connection = turns_.front();
   Instance& instance = instances_.at(connection);
@@ -143,6 +167,7 @@ std::optional<InstanceNews> Instances::on_delivery(const evs::Delivery& delivery
 }
 
 InstanceNews Instances::on_configuration(const evs::ConfigurationChange& change) {
+  flow_.forget_words();
   const bool regular = change.configuration.kind == evs::ConfigurationKind::regular;
   configuration_ = {regular ? protocol::EvsKind::regular : protocol::EvsKind::transitional,
                     change.configuration.id, change.configuration.members, change.departed,

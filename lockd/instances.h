@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -20,6 +21,7 @@
 #include "evs/groups.h"
 #include "liblock/protocol/messages.h"
 #include "lockd/client_connection.h"
+#include "lockd/group_flow.h"
 
 namespace lockd {
 
@@ -37,6 +39,7 @@ struct InstancesConfig {
 struct InstancesStatistics {
   std::uint64_t sent = 0;       // Messages handed to the ring.
   std::uint64_t delivered = 0;  // Messages that concerned somebody here.
+  std::uint64_t pauses = 0;     // Words that a reader here is behind.
   std::uint64_t malformed = 0;  // Of the ring: each is a bug somewhere.
 };
 
@@ -75,6 +78,20 @@ class Instances {
 
   // It is gone. What it had sent goes to the ring all the same, and until then it counts.
   void close(ConnectionId connection);
+
+  // So much waits for each to read; to be called before poll_word() and poll_multicast().
+  void watch_readers(Instant now, const std::function<std::size_t(ConnectionId)>& unread);
+
+  // Whether poll_word() may have something as soon as somebody has read.
+  bool waits_for_readers() const { return flow_.waits(now_); }
+
+  // A word about readers, to be multicast; and one that was delivered (lockd/group_flow.h).
+  std::optional<base::Buffer> poll_word();
+  void on_word(Instant now, const base::Processor& sender, base::Bytes word);
+
+  // When handle_timeout() is wanted, on the boot clock.
+  std::optional<base::Duration> next_timeout() const { return flow_.next_timeout(); }
+  void handle_timeout(Instant now) { flow_.handle_timeout(now); }
 
   // The next message for the ring, if it is time for one: each sender has a turn. `room` is
   // Node::send_room().
@@ -119,6 +136,8 @@ class Instances {
   std::map<ConnectionId, Instance> instances_;
   std::map<std::uint32_t, std::size_t> of_user_;
   evs::Groups groups_;
+  GroupFlow flow_;
+  Instant now_;                     // Of the last watch_readers().
   std::deque<ConnectionId> turns_;  // Who has something waiting, each once.
   std::set<ConnectionId> credits_;
   liblock::protocol::EvsConfiguration configuration_;

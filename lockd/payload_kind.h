@@ -9,6 +9,7 @@ namespace lockd {
 enum class PayloadKind : std::uint8_t {
   replica = 1,  // lockd/ring_message.h
   group = 2,    // evs/group_message.h
+  flow = 3,     // lockd/group_flow.h
 };
 
 }  // namespace lockd

@@ -235,6 +235,7 @@ void Service::before_waiting() {
   if (unsettled_) pump(now);
   write_trace();
   flush();
+  if (daemon_->waits_for_readers()) pump(now);
   write_record();
   write_events();
   if (daemon_->failure() || (stopping_ && daemon_->may_leave(now))) return end();

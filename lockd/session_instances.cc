@@ -96,6 +96,11 @@ void Sessions::cut_off(ConnectionId id) {
   writable(id);
 }
 
+std::size_t Sessions::unread(ConnectionId id) const {
+  const auto found = connections_.find(id);
+  return found == connections_.end() ? 0 : found->second.wire.unwritten().size();
+}
+
 bool Sessions::reads_much(ConnectionId id) const {
   const auto found = connections_.find(id);
   return found != connections_.end() && std::holds_alternative<Instance>(found->second.stage);

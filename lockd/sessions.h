@@ -107,6 +107,9 @@ class Sessions {
   void tell_instances(const InstanceNews& news);
   void tell_credits();
 
+  // What waits for it to read.
+  std::size_t unread(ConnectionId connection) const;
+
   // Whether this connection is one that sends much, and should be read in large portions.
   bool reads_much(ConnectionId connection) const;
 

@@ -114,6 +114,8 @@ constexpr Mutant kRareMutants[] = {
     {"dlm_release_ignores_token", "a release frees whatever its token"},
     {"groups_leave_forgotten", "groups: who has left a group goes on receiving"},
     {"groups_delivered_twice", "groups: once for each group that message and receiver share"},
+    {"groups_pause_ignored", "groups: messages are handed on though a reader is behind"},
+    {"groups_wait_for_ever", "groups: a reader that does not catch up is waited for all the same"},
     {"groups_window_ignored", "groups: a sender is not bounded by its window"},
     {"groups_hole_for_slow_reader", "groups: a slow reader misses messages in the middle"},
     {"client_resends_with_new_request_id", "rule 6.22: a retry takes a new request id"},

@@ -53,7 +53,9 @@ int main(void) {
  * Limits, each kept by the daemon: messages of 1,048,576 bytes; 256 groups of a message, and joined
  * by an instance; about 2 MiB sent and not yet handed to the ring (then TRY_AGAIN, and later the
  * callback `writable`); 4 MiB delivered and not read (then the stream ends with TOO_SLOW); 64
- * instances at a daemon, 48 of them of one user.
+ * instances at a daemon, 48 of them of one user. When half a MiB waits for a reader, the senders of
+ * all groups on all nodes are held back until it has caught up, for a second at most: who does not
+ * catch up by then is not waited for again before he has, and may end with TOO_SLOW.
  *
  * Threads: any call may be made from any thread at any time, except lock_evs_close(), which must be
  * the last. Callbacks run in the thread that dispatches; one thread dispatches at a time.

@@ -193,13 +193,69 @@ TEST_CASE("who sends more than his window is refused; what the ring takes makes 
   CHECK_FALSE(good.closed);
 }
 
+TEST_CASE("senders on all nodes wait for a reader that is behind, and go on when it has read") {
+  Cluster cluster(2);
+  cluster.form_all();
+  Client& slow = member(cluster, 0, "chat");
+  Client& quick = member(cluster, 1, "chat");
+  slow.reads = false;
+  const std::string text(200'000, 'x');
+  for (int i = 0; i < 8; ++i) quick.send(message("chat", text));
+  const std::size_t before = texts(quick).size();
+  CHECK(before * text.size() >= GroupFlow::kBehindBytes);
+  CHECK(before < 5);
+  cluster.pass(GroupFlow::kPatience / 2);
+  CHECK(texts(quick).empty());
+
+  slow.reads = true;
+  cluster.daemon(0).handle_writable(slow.connection());
+  cluster.settle();
+  CHECK(texts(quick).size() == 8 - before);
+  CHECK(texts(slow).size() == 8);
+  CHECK(cluster.daemon(0).instances().statistics().pauses > 0);
+  CHECK(cluster.daemon(0).sessions().statistics().slow_readers == 0);
+}
+
+TEST_CASE("nobody waits for a reader for longer than a second, and locks never do") {
+  Cluster cluster(2);
+  cluster.form_all();
+  Client& slow = member(cluster, 0, "chat");
+  Client& quick = member(cluster, 1, "chat");
+  Client& locker = cluster.open(1);
+  slow.reads = false;
+  const std::string text(200'000, 'x');
+  for (int i = 0; i < 8; ++i) quick.send(message("chat", text));
+  CHECK(texts(quick).size() < 5);
+  const base::RequestId lock = locker.acquire("l");
+  CHECK(locker.answer(lock)->answer == protocol::Answer::granted);
+  cluster.pass(GroupFlow::kPatience + 100ms);
+  CHECK(texts(quick).size() > 3);
+  quick.send(message("chat", text));
+  CHECK(texts(quick).size() == 1);
+}
+
+TEST_CASE("a reader that is gone is not waited for") {
+  Cluster cluster(2);
+  cluster.form_all();
+  Client& slow = member(cluster, 0, "chat");
+  Client& quick = member(cluster, 1, "chat");
+  slow.reads = false;
+  const std::string text(200'000, 'x');
+  for (int i = 0; i < 8; ++i) quick.send(message("chat", text));
+  const std::size_t before = texts(quick).size();
+  slow.hang_up();
+  CHECK(texts(quick).size() == 8 - before);
+}
+
 TEST_CASE("an instance that does not read is told so at the end of what it was sent") {
   Cluster cluster(1);
   Client& slow = member(cluster, 0, "chat");
   Client& sender = member(cluster, 0, "chat");
   slow.reads = false;
   const std::string text(500'000, 'x');
-  for (int i = 0; i < 12; ++i) sender.send(message("chat", std::to_string(i) + " " + text));
+  for (int i = 0; i < 2; ++i) sender.send(message("chat", std::to_string(i) + " " + text));
+  cluster.pass(GroupFlow::kPatience);
+  for (int i = 2; i < 12; ++i) sender.send(message("chat", std::to_string(i) + " " + text));
   CHECK(texts(sender).size() == 12);
   CHECK_FALSE(slow.closed);
   CHECK(cluster.daemon(0).sessions().statistics().slow_readers == 1);

@@ -261,6 +261,7 @@ bool Cluster::turn(std::size_t index) {
       (*client)->closed = true;
     } else if ((*client)->reads) {
       node.daemon->handle_written(output->connection, output->bytes.size());
+      busy = busy || node.daemon->waits_for_readers();
     }
   }
   while (auto event = node.daemon->poll_event()) events.push_back(std::move(*event));
