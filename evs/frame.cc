@@ -70,6 +70,7 @@ void SendQueue::clear() {
 
 std::optional<std::vector<Reassembled>> Reassembly::take(base::Bytes payload) {
   std::vector<Reassembled> ended;
+  ended.reserve(ended_before_);
   base::ByteReader in(payload);
   while (in.left() > 0) {
     const std::uint8_t flags = in.u8();
@@ -91,6 +92,7 @@ std::optional<std::vector<Reassembled>> Reassembly::take(base::Bytes payload) {
     partial_.clear();
     open_ = false;
   }
+  ended_before_ = ended.size();
   return ended;
 }
 

@@ -77,6 +77,7 @@ class Reassembly {
  private:
   Buffer partial_;
   bool open_ = false;
+  std::size_t ended_before_ = 0;  // In the last packet: as many will end in the next one.
 };
 
 }  // namespace evs

@@ -42,18 +42,17 @@ void encode_group_message(std::span<const GroupKey> groups, base::Bytes payload,
   writer.bytes(payload);
 }
 
-std::optional<GroupMessage> decode_group_message(base::Bytes bytes) {
+bool decode_group_message(base::Bytes bytes, GroupMessage& message) {
   base::ByteReader reader(bytes);
-  GroupMessage message;
+  message.groups.clear();
   const std::uint32_t count = reader.count16(kGroupsMax);
-  if (count == 0) return std::nullopt;
+  if (count == 0) return false;
   message.groups.reserve(count);
   for (std::uint32_t i = 0; i < count && !reader.failed(); ++i) {
     message.groups.push_back(read_group(reader));
   }
   message.payload = reader.rest();
-  if (!reader.finish() || message.payload.size() > kGroupPayloadBytesMax) return std::nullopt;
-  return message;
+  return reader.finish() && message.payload.size() <= kGroupPayloadBytesMax;
 }
 
 }  // namespace evs

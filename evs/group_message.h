@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -31,7 +30,8 @@ struct GroupMessage {
 // bytes: CHECK.
 void encode_group_message(std::span<const GroupKey> groups, base::Bytes payload, base::Buffer& out);
 
-// The message that is exactly these bytes, or nothing if they are none.
-std::optional<GroupMessage> decode_group_message(base::Bytes bytes);
+// The message that is exactly these bytes; false if they are none. `message` is used again and
+// again: its memory stays.
+bool decode_group_message(base::Bytes bytes, GroupMessage& message);
 
 }  // namespace evs

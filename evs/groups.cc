@@ -35,8 +35,9 @@ void Groups::leave_all(ReceiverId receiver) {
   leave(receiver, groups);
 }
 
-std::vector<ReceiverId> Groups::receivers(std::span<const GroupKey> groups) const {
-  std::vector<ReceiverId> all;
+const std::vector<ReceiverId>& Groups::receivers(std::span<const GroupKey> groups) {
+  std::vector<ReceiverId>& all = found_;
+  all.clear();
   for (const GroupKey& group : groups) {
     const auto found = receivers_.find(group);
     if (found != receivers_.end())

@@ -27,8 +27,9 @@ class Groups {
 
   void leave_all(ReceiverId receiver);
 
-  // Who has joined at least one of these groups: each once, in the order of their ids.
-  std::vector<ReceiverId> receivers(std::span<const GroupKey> groups) const;
+  // Who has joined at least one of these groups: each once, in the order of their ids. Borrowed
+  // until the next call.
+  const std::vector<ReceiverId>& receivers(std::span<const GroupKey> groups);
 
   // How many groups it is in.
   std::size_t joined(ReceiverId receiver) const;
@@ -36,6 +37,7 @@ class Groups {
  private:
   std::map<GroupKey, std::set<ReceiverId>> receivers_;
   std::map<ReceiverId, std::set<GroupKey>> groups_;
+  std::vector<ReceiverId> found_;  // By receivers(), for each message: its memory stays.
 };
 
 }  // namespace evs

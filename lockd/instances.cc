@@ -141,17 +141,16 @@ std::optional<InstanceNews> Instances::poll_credit() {
   return InstanceNews{{connection}, protocol::EvsCredit{instance.taken}};
 }
 
-std::optional<InstanceNews> Instances::on_delivery(const evs::Delivery& delivery,
-                                                   base::Bytes message) {
-  auto decoded = evs::decode_group_message(message);
-  if (!decoded) {
+const InstanceNews* Instances::on_delivery(const evs::Delivery& delivery, base::Bytes message) {
+  if (!evs::decode_group_message(message, delivered_)) {
     ++statistics_.malformed;
-    return std::nullopt;
+    return nullptr;
   }
-  const std::vector<evs::ReceiverId> receivers = groups_.receivers(decoded->groups);
-  if (receivers.empty()) return std::nullopt;
+  const std::vector<evs::ReceiverId>& receivers = groups_.receivers(delivered_.groups);
+  if (receivers.empty()) return nullptr;
   ++statistics_.delivered;
-  InstanceNews news;
+  InstanceNews& news = delivery_news_;
+  news.to.clear();
   for (const evs::ReceiverId to : receivers) news.to.push_back(ConnectionId{base::value(to)});
   protocol::EvsDeliveryView told;
   told.sender = delivery.sender;
@@ -159,11 +158,10 @@ std::optional<InstanceNews> Instances::on_delivery(const evs::Delivery& delivery
   told.sequence = delivery.sequence;
   told.index = delivery.index;
   told.guarantee = static_cast<protocol::Guarantee>(delivery.service);
-  delivered_to_ = std::move(decoded->groups);
-  told.groups = delivered_to_;
-  told.payload = decoded->payload;
+  told.groups = delivered_.groups;
+  told.payload = delivered_.payload;
   news.response = told;
-  return news;
+  return &news;
 }
 
 InstanceNews Instances::on_configuration(const evs::ConfigurationChange& change) {

@@ -54,8 +54,7 @@ struct InstanceNews {
   std::vector<ConnectionId> to;
   std::variant<liblock::protocol::EvsDeliveryView, liblock::protocol::EvsConfiguration,
                liblock::protocol::EvsCredit>
-      response;  // A delivery borrows from the message it is made of, and from its Instances until
-                 // the next one.
+      response;  // A delivery borrows from the message it is made of.
 };
 
 enum class OpenInstanceError : std::uint8_t { too_many, too_many_of_user };
@@ -100,8 +99,9 @@ class Instances {
   // Who may send again.
   std::optional<InstanceNews> poll_credit();
 
-  // What the ring delivered; nothing if it concerns nobody here. `message` is the payload's.
-  std::optional<InstanceNews> on_delivery(const evs::Delivery& delivery, base::Bytes message);
+  // What the ring delivered; null if it concerns nobody here. `message` is the payload's. Borrowed
+  // until the next call.
+  const InstanceNews* on_delivery(const evs::Delivery& delivery, base::Bytes message);
   InstanceNews on_configuration(const evs::ConfigurationChange& change);
 
   // The last one, without who left or joined: it begins the stream of a new instance.
@@ -141,7 +141,11 @@ class Instances {
   std::deque<ConnectionId> turns_;  // Who has something waiting, each once.
   std::set<ConnectionId> credits_;
   liblock::protocol::EvsConfiguration configuration_;
-  std::vector<base::GroupKey> delivered_to_;  // The groups of the last delivery.
+
+  // Of the last delivery: there are so many that their memory is used again.
+  evs::GroupMessage delivered_;
+  InstanceNews delivery_news_;
+
   InstancesStatistics statistics_;
 };
 

@@ -16,10 +16,10 @@ void take_apart(fuzz::Input input) {
     if (!messages) continue;
     for (const evs::Reassembled& message : *messages) {
       fuzz::require(message.payload.size() <= evs::kMessageBytesMax, "no message is too long");
-      const auto to_groups = evs::decode_group_message(message.payload);
-      if (!to_groups) continue;
+      evs::GroupMessage to_groups;
+      if (!evs::decode_group_message(message.payload, to_groups)) continue;
       base::Buffer again;
-      evs::encode_group_message(to_groups->groups, to_groups->payload, again);
+      evs::encode_group_message(to_groups.groups, to_groups.payload, again);
       fuzz::require(fuzz::equal(again, message.payload), "a group message has one form in bytes");
     }
   }

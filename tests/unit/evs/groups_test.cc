@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 using namespace evs;
@@ -26,6 +27,11 @@ base::Buffer encoded(const std::vector<GroupKey>& groups, base::Bytes payload) {
   base::Buffer out;
   encode_group_message(groups, payload, out);
   return out;
+}
+
+std::optional<GroupMessage> decoded(base::Bytes bytes) {
+  GroupMessage message;
+  return decode_group_message(bytes, message) ? std::optional(message) : std::nullopt;
 }
 
 constexpr ReceiverId kOne{1};
@@ -92,7 +98,7 @@ TEST_CASE("a group message survives the wire, at the limits of its fields") {
       const auto groups = keys(count);
       const base::Buffer bytes = encoded(groups, payload);
       CHECK(bytes.size() < kMessageBytesMax);
-      const auto back = decode_group_message(bytes);
+      const auto back = decoded(bytes);
       REQUIRE(back.has_value());
       CHECK(back->groups == groups);
       CHECK(base::Buffer(back->payload.begin(), back->payload.end()) == payload);
@@ -105,7 +111,7 @@ TEST_CASE("a key survives the wire, whatever zeros are in it") {
   inner.bytes[1] = std::byte{0};
   inner.bytes[31] = std::byte{1};
   const std::vector<GroupKey> groups = {GroupKey(), inner, key(std::string(32, 'k'))};
-  const auto back = decode_group_message(encoded(groups, {}));
+  const auto back = decoded(encoded(groups, {}));
   REQUIRE(back.has_value());
   CHECK(back->groups == groups);
 }
@@ -122,34 +128,34 @@ TEST_CASE("bytes that are no group message are refused") {
   const base::Buffer good = encoded({key("a"), key("chat")}, base::bytes_of("text"));
   constexpr std::size_t kHead = 2 + 1 + 1 + 1 + 4;
   for (std::size_t size = 0; size < kHead; ++size) {
-    CHECK_FALSE(decode_group_message(base::Bytes(good).first(size)).has_value());
+    CHECK_FALSE(decoded(base::Bytes(good).first(size)).has_value());
   }
-  CHECK(decode_group_message(base::Bytes(good).first(kHead)).has_value());
+  CHECK(decoded(base::Bytes(good).first(kHead)).has_value());
 
   base::Buffer zero_at_the_end = good;
   zero_at_the_end[kHead - 1] = std::byte{0};
-  CHECK_FALSE(decode_group_message(zero_at_the_end).has_value());
+  CHECK_FALSE(decoded(zero_at_the_end).has_value());
 
   base::Buffer long_key(2 + 1 + 33, std::byte{1});
   long_key[1] = std::byte{0};
   long_key[2] = std::byte{32};
-  CHECK(decode_group_message(long_key).has_value());
+  CHECK(decoded(long_key).has_value());
   long_key[2] = std::byte{33};
-  CHECK_FALSE(decode_group_message(long_key).has_value());
+  CHECK_FALSE(decoded(long_key).has_value());
 
   base::Buffer none = good;
   none[0] = std::byte{0};
-  CHECK_FALSE(decode_group_message(none).has_value());
+  CHECK_FALSE(decoded(none).has_value());
 
   base::Buffer many(2 + kGroupsMax + 1);
   many[0] = std::byte{kGroupsMax & 0xff};
   many[1] = std::byte{kGroupsMax >> 8};
-  CHECK(decode_group_message(many).has_value());
+  CHECK(decoded(many).has_value());
   many[0] = std::byte{(kGroupsMax + 1) & 0xff};
   many[1] = std::byte{(kGroupsMax + 1) >> 8};
-  CHECK_FALSE(decode_group_message(many).has_value());
+  CHECK_FALSE(decoded(many).has_value());
 
   base::Buffer longer = encoded(keys(1), base::Buffer(kGroupPayloadBytesMax));
   longer.push_back(std::byte{0});
-  CHECK_FALSE(decode_group_message(longer).has_value());
+  CHECK_FALSE(decoded(longer).has_value());
 }
