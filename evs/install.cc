@@ -19,7 +19,7 @@ void Member::install(Instant now, TokenMessage token) {
   if (!MUTANT("message_goes_on_in_next_ring")) send_queue_.restart_message();
   ring_ = std::move(state.ring);
   ring_->delivered = state.install_sequence;
-  readmission_.installed(now.boot, candidates_.sets(), ring_->members);
+  readmission_.installed(now.boot, ring_->id, candidates_.sets(), ring_->members);
   agreed_.clear();
   forwarded_ = 0;
   start_round(ring_->members);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
+
 namespace evs {
 
 namespace {
@@ -9,11 +11,22 @@ namespace {
 // Once is an accident, and so is a ring that forms in two steps.
 constexpr std::uint32_t kFreeStrikes = 2;
 
+// Two rings that bar each other for equally long can take turns for ever: each calls while the
+// other does not listen, and has a strike for it. So a pause is shorter by up to a third, by the
+// ring's nonce, which all its members know.
+Duration spread(Duration pause, std::uint64_t nonce) {
+  if (MUTANT("readmission_in_step")) return pause;
+  constexpr std::uint64_t kSteps = 1024;
+  return pause - pause / 3 * static_cast<std::int64_t>(nonce % kSteps) / kSteps;
+}
+
 }  // namespace
 
 // Those who agreed on a ring named the same candidates, so they bar the same nodes.
-void Readmission::installed(Duration now, const std::vector<Candidate>& candidates,
+void Readmission::installed(Duration now, const RingId& ring,
+                            const std::vector<Candidate>& candidates,
                             const std::vector<Processor>& members) {
+  nonce_ = ring.nonce;
   const auto in_ring = [&](base::NodeId node) {
     return std::any_of(members.begin(), members.end(),
                        [&](const Processor& member) { return member.node == node; });
@@ -43,7 +56,7 @@ bool Readmission::barred(Duration now, base::NodeId node, std::size_t members) c
   const Duration pause = majority
                              ? found->second.pause
                              : std::min(found->second.pause, config_.readmission_pause_max / 5);
-  return now - found->second.last_strike < pause;
+  return now - found->second.last_strike < spread(pause, nonce_);
 }
 
 }  // namespace evs

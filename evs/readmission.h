@@ -18,7 +18,7 @@ class Readmission {
   explicit Readmission(const Config& config) : config_(config) {}
 
   // A ring of `members` was installed after a round in which `candidates` were named.
-  void installed(Duration now, const std::vector<Candidate>& candidates,
+  void installed(Duration now, const RingId& ring, const std::vector<Candidate>& candidates,
                  const std::vector<Processor>& members);
 
   // Whether a ring of `members` is still to be left alone by `node`.
@@ -33,6 +33,7 @@ class Readmission {
 
   const Config& config_;
   std::map<base::NodeId, Record> records_;  // Of configured nodes at most.
+  std::uint64_t nonce_ = 0;                 // Of the last ring.
 };
 
 }  // namespace evs

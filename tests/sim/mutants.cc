@@ -82,6 +82,8 @@ constexpr Mutant kRareMutants[] = {
     {"acknowledgement_of_another_ring", "rule 3: an acknowledgement of another ring counts"},
     {"obligation_dropped", "rule 13: the obligation set is dropped at the second recovery"},
     {"obligation_not_united", "rule 9: obligation sets are not united over the transitional set"},
+    {"readmission_in_step",
+     "membership: pauses are equally long, so two rings can bar each other in turns for ever"},
     {"same_consensus_again",
      "the same consensus is tried again and again without a forced failure"},
     {"old_data_during_recovery", "rule 11: takes data of the old ring during recovery"},

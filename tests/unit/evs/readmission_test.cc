@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "base/random.h"
+
 namespace evs {
 namespace {
 
@@ -28,7 +30,7 @@ struct Fixture {
   // A ring of 1, 2 and 4, in which 3 was named too.
   void strike(std::uint64_t life = 1) {
     readmission.installed(
-        now, {{processor(1)}, {processor(2)}, {processor(3, life), true}, {processor(4)}},
+        now, RingId{}, {{processor(1)}, {processor(2)}, {processor(3, life), true}, {processor(4)}},
         {processor(1), processor(2), processor(4)});
   }
 
@@ -65,13 +67,15 @@ TEST_CASE_FIXTURE(Fixture,
                   "a restart does not shorten the pause, and two lives of a node count once") {
   strike(1);
   strike(2);
-  readmission.installed(now, {{processor(3, 3), true}, {processor(3, 4), true}}, {processor(1)});
+  readmission.installed(now, RingId{}, {{processor(3, 3), true}, {processor(3, 4), true}},
+                        {processor(1)});
   CHECK(pause(kMajority) == config.readmission_pause);
 }
 
 TEST_CASE_FIXTURE(Fixture, "members are not barred, nor is a node whose present life is a member") {
   for (int i = 0; i < 10; ++i) {
-    readmission.installed(now, {{processor(3, 1), true}, {processor(3, 2)}}, {processor(3, 2)});
+    readmission.installed(now, RingId{}, {{processor(3, 1), true}, {processor(3, 2)}},
+                          {processor(3, 2)});
   }
   CHECK(pause(kMajority) == Duration(0));
 }
@@ -94,9 +98,50 @@ TEST_CASE_FIXTURE(Fixture, "with a longest pause of zero every node is always he
 
 TEST_CASE_FIXTURE(Fixture, "nodes that are not configured are not remembered") {
   for (int i = 0; i < 10; ++i) {
-    readmission.installed(now, {{processor(1)}, {processor(9), true}}, {processor(1)});
+    readmission.installed(now, RingId{}, {{processor(1)}, {processor(9), true}}, {processor(1)});
   }
   CHECK_FALSE(readmission.barred(now, base::NodeId{9}, kMajority));
+}
+
+// Each of two lonely nodes calls the other when it does not bar it and its Presence is due. They
+// meet if the other does not bar it then either; else the caller is alone again, with a strike.
+TEST_CASE_FIXTURE(Fixture, "two that bar each other do not take turns for ever") {
+  constexpr Duration kRound = milliseconds(360);
+  constexpr Duration kPresence = milliseconds(600);
+  const base::NodeId other{1};
+  base::Random random(7);
+
+  struct Node {
+    Readmission readmission;
+    Duration calls_at{};
+  };
+  const auto alone = [&](Node& node, Duration at) {
+    const Processor self = processor(2);
+    node.readmission.installed(at, RingId{1, self.node, random.u64()},
+                               {{processor(1), true}, {self}}, {self});
+    node.calls_at = at;
+    while (node.readmission.barred(node.calls_at, other, 1)) node.calls_at += milliseconds(10);
+    node.calls_at += kPresence;
+  };
+
+  for (Duration lag{0}; lag < seconds(3); lag += milliseconds(100)) {
+    CAPTURE(lag.count());
+    Node nodes[2] = {{Readmission(config)}, {Readmission(config)}};
+    for (int strikes = 0; strikes < 10; ++strikes) {
+      alone(nodes[0], now);
+      alone(nodes[1], now + lag);
+    }
+    int calls = 0;
+    for (bool met = false; !met && calls < 1000; ++calls) {
+      const bool second = nodes[1].calls_at < nodes[0].calls_at;
+      Node& caller = nodes[second ? 1 : 0];
+      const Node& called = nodes[second ? 0 : 1];
+      const Duration over = caller.calls_at + kRound;
+      met = called.calls_at < over || !called.readmission.barred(over, other, 1);
+      if (!met) alone(caller, over);
+    }
+    CHECK(calls < 1000);
+  }
 }
 
 }  // namespace
