@@ -20,6 +20,9 @@ beliefs one after another in the wrong order, and grants told while one before t
 
 Where a violation can hide from it:
 
+- Behind a client that asks late. It may be told of an extension that came in time, without its asking; so a deadline
+  that is passed and then moved on is a violation only if the client was paused for longer than a lease, after a loss,
+  or when somebody else had the lock in between (LIN, ME). The others are late_extensions.
 - Behind delays of the recorder. A grant is known from when its return was written, the end of a belief from before its
   release was asked for: a lock that is granted too early by less than the answer takes is not seen.
 - Behind what is not known. An acquire without an `ok` may have been granted: its token, and how long the lock was
@@ -51,13 +54,14 @@ from lock_records import CONFLICTS, Belief, Client, Faults, Grant, Use
 
 SHOWN_MAX = 50  # Violations of one property that are kept and printed; further ones are counted.
 SETTLE_SECONDS = 10.0
+LEASE_MARGIN = 1.25  # No lease is longer than the longest time that anybody was told to rely on a lock, times this.
 
 PROPERTIES = ("ME", "BELIEF", "TM", "ME-T", "USE", "LIN", "NPG", "NLR", "NLW", "END", "NFE")
 COUNTERS = ("operations", "granted", "taken_over", "released", "refused", "lost", "belief_overlaps", "stale_accepted",
             "token_regressions", "unserved", "lost_without_fault", "late_writes", "violations", "wrongly_refused",
-            "refusals_not_judged", "applied", "extended", "timeouts", "longest_wait_ms", "late_releases", "stuck_locks",
-            "vanished", "clients", "killed", "paused", "resource_lives", "locks", "faults", "lines", "quiet_ms",
-            "length_ms")
+            "refusals_not_judged", "applied", "extended", "late_extensions", "timeouts", "longest_wait_ms",
+            "late_releases", "stuck_locks", "vanished", "clients", "killed", "paused", "resource_lives", "locks", "faults", "lines",
+            "quiet_ms", "length_ms")
 
 @dataclasses.dataclass(slots=True)
 class Violation:
@@ -132,6 +136,8 @@ class Judge:
         self.uses = {}      # By client and operation.
         self.timeouts = []  # (lock, when it was asked for).
         self.longest_wait = 0
+        self.longest = 0    # The longest time that anybody was told to rely on a lock.
+        self.late = []      # Extensions after the deadline that was told before.
 
     # ---- Saying ----
 
@@ -156,6 +162,7 @@ class Judge:
         for file in self.files:
             if file.kind == "client":
                 self.client(file)
+        self.late_extensions()
         self.resources()
         self.unanswered_uses()
         self.tokens()
@@ -264,6 +271,7 @@ class Judge:
         if type(token) is not int or token <= 0 or type(until) is not int or until < 0:
             raise client.file.wrong(number, "what is granted has a `token` above 0 and an `until`")
         grant = Grant(client, lock, MODES.index(what), token, since, line, at, number, until)
+        self.longest = max(self.longest, until - at)
         if until <= at and not self.faults.was_paused(client.name, since, at):
             self.found("BELIEF", lock, [grant.who], f"{grant} is told at {self.ms(at)}, and over at {self.ms(until)}",
                        grant.where())
@@ -291,21 +299,33 @@ class Judge:
             self.extension(grant, at, row["until"], where)
 
     def extension(self, grant, at, until, where):
+        self.longest = max(self.longest, until - at)
         if grant.over == math.inf and at <= grant.until:
             self.counts["extended"] += 1
             grant.until = max(grant.until, until)
             return
+        # Its own client does not rely on it from the deadline that it was told to this new one.
         again = f"at {self.ms(at)} it is valid until {self.ms(until)}"
         if grant.release_ok:
             self.found("NLR", grant.lock, [grant.who], f"{grant} was released, and {again}", grant.where(), where)
         elif grant.lost:
             self.found("BELIEF", grant.lock, [grant.who], f"{grant} was lost, and {again}", grant.where(), where)
         elif at > grant.until:
-            self.found("BELIEF", grant.lock, [grant.who], f"{grant} was over at {self.ms(grant.until)}, and {again}",
-                       grant.where(), where)
+            self.late.append((grant, grant.until, at, again, where))
         else:
             return  # While it is being released, nobody relies on what is said of it.
         grant.believe_again(at, until)
+
+    def late_extensions(self):
+        """Who asks too late may be told of an extension that had come in time. Not if he stood still for longer than
+        any can last."""
+        least = self.longest * LEASE_MARGIN
+        for grant, over, at, again, where in self.late:
+            pause = self.faults.stood_still(grant.client.name, grant.told, at, least)
+            if pause is not None:
+                self.found("BELIEF", grant.lock, [grant.who], f"{grant} was told to be over at {self.ms(over)}, its "
+                           f"client stood still from {self.ms(pause[0])} on, longer than a lease, and {again}",
+                           grant.where(), where)
 
     def loss(self, client, number, at, lock, token, text):
         self.counts["lost"] += 1
@@ -385,8 +405,8 @@ class Judge:
                 had.write = (token, where)
             grant = use.grant if use is not None else None
             if grant is not None:
-                if not checks and (at >= grant.end or any(had.by_mode[mode] > token for mode in CONFLICTS[grant.mode])):
-                    self.counts["late_writes"] += 1
+                later = any(had.by_mode[mode] > token for mode in CONFLICTS[grant.mode])
+                self.counts["late_writes"] += not checks and (later or not grant.believed_at(at))
                 had.by_mode[grant.mode] = max(had.by_mode[grant.mode], token)
         self.counts["lines"] += number
         self.last = max(self.last, at)
@@ -569,6 +589,7 @@ class Judge:
         counts["lost_without_fault"] = found_of["NFE"]
         counts["violations"] = sum(found_of.values()) - found_of["NFE"]
         counts["timeouts"] = len(self.timeouts)
+        counts["late_extensions"] = len(self.late)
         counts["clients"] = len(self.clients)
         counts["paused"] = self.faults.kinds["pause_client"]
         counts["locks"] = len(by_lock)

@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 import lock_judge
-from lock_model import MODES, MS, SETTLE, History, Teller, World, compatible
+from lock_model import LEASE, MODES, MS, SETTLE, History, Teller, World, compatible
 
 SEEDS = 20
 
@@ -79,6 +79,12 @@ class Planted:
                 last[grant.lock] = grant
             else:
                 last.pop(grant.lock, None)
+
+    def pauses(self, client):
+        for fault in self.faults:
+            if fault.get("kind") == "pause_client" and fault["client"] == client:
+                heal = next(row for row in self.faults if row["event"] == "heal" and row["id"] == fault["id"])
+                yield fault["at"], heal["at"]
 
     def pick(self, things):
         things = list(things)
@@ -255,12 +261,14 @@ def dead_speak(p):
     return True
 
 
-def extended_again(p, released):
-    """A belief that is over is told to last longer."""
+def extended_again(p, after_release):
+    """A belief that is over is told to last longer, after its release, or after its client has stood still."""
     for grant in p.chance.sample(p.grants, len(p.grants)):
         given_back = grant.released is not None and grant.released["result"] == "ok"
         after = max(grant.deadline, grant.released["at"] if grant.released else 0) + 1
-        if given_back == released and after <= grant.rows[-1]["at"]:
+        slept = any(grant.answer["at"] <= begin and begin + 1.3 * LEASE <= end <= after
+                    for begin, end in p.pauses(grant.file))
+        if given_back == after_release and (slept or after_release) and after <= grant.rows[-1]["at"]:
             row = {"at": after, "client": grant.file, "event": "valid", "lock": grant.lock, "token": grant.token,
                    "until": after + 1}
             earlier = [other for other in grant.rows if other["at"] <= after and other["event"] != "end"]
@@ -269,7 +277,7 @@ def extended_again(p, released):
     return False
 
 
-def over_and_extended(p):
+def slept_and_extended(p):
     return extended_again(p, False)
 
 
@@ -317,7 +325,7 @@ PLANTS = ((told_too_early, {"ME"}), (not_given_back, {"ME"}), (promised_too_long
           (token_goes_back, {"TM"}), (tokens_exchanged, {"TM", "LIN"}), (decisions_exchanged, {"ME-T"}),
           (applied_though_stale, {"ME-T"}), (refused_though_fresh, {"ME-T"}), (answered_otherwise, {"USE"}),
           (decision_lost, {"USE"}), (decided_twice, {"USE"}), (token_of_another, {"USE"}), (return_lost, {"NLW"}),
-          (returned_twice, {"NPG"}), (dead_speak, {"NPG"}), (over_and_extended, {"BELIEF"}),
+          (returned_twice, {"NPG"}), (dead_speak, {"NPG"}), (slept_and_extended, {"BELIEF"}),
           (released_and_extended, {"NLR"}), (lost_in_peace, {"NFE"}), (answered_lost_in_peace, {"NFE"}),
           (vanished, {"END"}), (killed_to_hide_it, {"END"}))
 

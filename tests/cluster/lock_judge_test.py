@@ -244,6 +244,15 @@ def a_release_that_comes_after_the_next_grant_prevents_nothing(h):
     a.release(150, 160, 5)
 
 
+@right(taken_over=0, released=1, late_releases=0)
+def the_first_release_counts(h):
+    a, b = two(h)
+    a.acquire(1, 2, 5, 100)
+    a.release(50, 55, 5, result="timeout")
+    b.acquire(3, 60, 6, 200)
+    a.release(70, 80, 5)
+
+
 @right(locks=2)
 def other_locks_do_not_matter(h):
     a, b = two(h)
@@ -272,11 +281,43 @@ for mode, beside in itertools.product(MODES, MODES):
 
 # ---- BELIEF ----
 
-@wrong("BELIEF")
-def a_belief_that_was_over_comes_back(h):
-    a = Client(h, "a")
+def extended_late(at, begin, end, name="a"):
+    """The longest lease that anybody is told of is 100 ms."""
+    def tell(h):
+        Faults(h).fault(begin, end, "pause_client", client=name)
+        a = Client(h, "a")
+        a.acquire(1, 2, 5, 100)
+        a.valid(20, 5, 120)
+        a.valid(at, 5, at + 100)
+    tell.__name__ = f"extended_late({at}, {begin}, {end}, {name})"
+    return tell
+
+
+# It may have been extended at 30, when it was not asked for; but from 30 to 155 it can not last.
+wrong("BELIEF", late_extensions=1)(extended_late(156, 30, 155))
+wrong("BELIEF", late_extensions=1)(extended_late(155, 30, 160))
+right(late_extensions=1)(extended_late(155, 30, 155 - NS))
+right(late_extensions=1)(extended_late(155 - NS, 30, 160))
+right(late_extensions=1)(extended_late(156, 30, 155, "b"))
+right(late_extensions=1)(extended_late(300, 2 - NS, 299))
+right(late_extensions=0, extended=2)(extended_late(120, 30, 119))
+
+
+@wrong("LIN", late_extensions=1)
+def another_one_had_it_before_it_was_extended(h):
+    a, b = two(h)
     a.acquire(1, 2, 5, 100)
-    a.valid(100 + NS, 5, 200)
+    b.acquire(3, 110, 6, 200)
+    b.release(120, 130, 6)
+    a.valid(140, 5, 240)
+
+
+@wrong("ME", late_extensions=1)
+def another_one_has_it_when_it_is_extended(h):
+    a, b = two(h)
+    a.acquire(1, 2, 5, 100)
+    b.acquire(3, 110, 6, 200)
+    a.valid(140, 5, 240)
 
 
 @right(extended=1)
@@ -323,12 +364,15 @@ def what_came_back_is_extended(h):
     a.valid(80, 5, 220)
 
 
-@wrong("BELIEF", 2)
-def what_came_back_can_be_over_again(h):
-    a = Client(h, "a")
+@right(late_extensions=2, late_writes=1, applied=3)
+def nobody_relies_on_it_between_a_deadline_and_a_late_extension(h):
+    a, r = Client(h, "a"), Resource(h, checks=False)
     a.acquire(1, 2, 5, 100)
-    a.valid(101, 5, 200)
-    a.valid(201, 5, 300)
+    a.valid(120, 5, 200)
+    a.valid(250, 5, 300)
+    used(h, r, a, 150, 5)
+    used(h, r, a, 230, 5)
+    used(h, r, a, 260, 5)
 
 
 @wrong("BELIEF")
@@ -346,6 +390,12 @@ def paused_between_the_answer_and_the_clock(h):
 def another_one_is_paused_then(h):
     Faults(h).fault(10, 500, "pause_client", client="b")
     Client(h, "a").acquire(1, 501, 5, 400)
+
+
+@wrong("BELIEF")
+def paused_long_before_it_was_asked_for(h):
+    Faults(h).fault(1, 9, "pause_client", client="a")
+    Client(h, "a").acquire(10, 501, 5, 400)
 
 
 @wrong("BELIEF")
@@ -503,6 +553,20 @@ def what_was_asked_for_in_this_life_is_not_hidden(h):
 
 
 @wrong("ME-T", wrongly_refused=1)
+def a_first_life_has_nothing_that_is_hidden(h):
+    a, b, new = guarded(h, 1)
+    b.use(110, 115, 6, "error")
+    used(h, new, a, 410, 5, "refused")
+
+
+@wrong("ME-T", 2, wrongly_refused=2)
+def what_was_refused_is_not_hidden(h):
+    a, b, old, new = guarded(h, 1, 2)
+    old.decide(151, "b", b.use(150, 190, 6, "error"), 6, "refused")
+    used(h, new, a, 410, 5, "refused")
+
+
+@wrong("ME-T", wrongly_refused=1)
 def a_hidden_read_forbids_no_read(h):
     a, b, _, new = guarded(h, 1, 2)
     b.use(150, 190, 6, "error", call="read")
@@ -515,6 +579,16 @@ def who_does_not_compare_writes_late(h):
     r = Resource(h, checks=False)
     used(h, r, b, 150, 6, name="b")
     used(h, r, a, 410, 5)
+
+
+@wrong("ME", late_writes=1)
+def a_write_is_late_after_the_next_has_written_though_both_believe(h):
+    a, b = two(h)
+    r = Resource(h, checks=False)
+    a.acquire(1, 2, 5, 400)
+    b.acquire(3, 100, 6, 500)
+    used(h, r, b, 150, 6, name="b")
+    used(h, r, a, 200, 5)
 
 
 @right(late_writes=1, applied=2)
@@ -626,6 +700,13 @@ for what, change, count in (
     wrong("USE", count)(case)
 
 
+@wrong("USE")
+def decided_by_another_resource(h):
+    a = Client(h, "a")
+    a.acquire(1, 2, 5, 100)
+    Resource(h, name="s").decide(51, "a", a.use(50, 52, 5, resource="r"), 5)
+
+
 # ---- LIN ----
 
 @wrong("LIN")
@@ -634,6 +715,23 @@ def the_smaller_token_has_its_turn_after_the_greater_one(h):
     a.acquire(1, 2, 6, 100)
     a.release(50, 55, 6)
     b.acquire(1, 60, 5, 100)
+
+
+@wrong("LIN")
+def the_smaller_token_has_its_turn_right_after_the_greater_one(h):
+    a, b = two(h)
+    a.acquire(1, 2, 6, 100)
+    a.release(50, 55, 6)
+    b.acquire(1, 50, 5, 100)
+
+
+@wrong("LIN")
+def the_last_of_those_who_share_counts(h):
+    a, b, c = *two(h), Client(h, "c")
+    Faults(h).fault(20, 200, "pause_client", client="c")
+    a.acquire(1, 10, 5, 110, mode="PR")
+    b.acquire(1, 10, 6, 120, mode="PR")
+    c.acquire(1, 115, 7, 30)
 
 
 @right()

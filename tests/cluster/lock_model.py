@@ -236,16 +236,17 @@ class Client:
     def hold(self, request):
         chance, locks = self.world.random, self.world.locks
         told = {"lock": request.lock, "token": request.token}
-        deadline = request.until
         for _ in range(chance.randrange(8)):
             yield chance.randrange(20) * MS, None
+            if chance.random() < 0.5:
+                locks.extend(request)  # Without being asked.
+                yield chance.randrange(40) * MS, None
             careless = chance.random() < 0.3
             if not careless:
-                until = locks.extend(request) if self.world.now < deadline else 0
+                until = locks.extend(request)
                 if until == 0:
                     self.tell("valid", **told, until=0) if chance.random() < 0.5 else self.tell("lost", **told)
                     break
-                deadline = until
                 self.tell("valid", **told, until=until)
             if chance.random() < 0.6:
                 yield from self.use(request)

@@ -41,7 +41,7 @@ class Grant:
         self.until = until                     # The greatest deadline told.
         self.begins = told
         self.over, self.cause = math.inf, ""   # What ended the belief before its deadline.
-        self.pieces = ()                       # (start, end, cause). More than one: it came back, which is wrong.
+        self.pieces = ()                       # (start, end, cause). More than one: it was extended too late.
         self.release_asked, self.release_ok = None, False
         self.lost = False
 
@@ -58,6 +58,9 @@ class Grant:
     def believe_again(self, at, until):
         self.close()
         self.begins, self.until, self.over = at, until, math.inf
+
+    def believed_at(self, at):
+        return any(start <= at < end for start, end, _ in self.pieces)
 
     @property
     def end(self):
@@ -156,6 +159,11 @@ class Faults:
         self.all.append((kind, begin, end, client))
         if kind == "pause_client":
             self.paused[client].append((begin, end))
+
+    def stood_still(self, client, begin, end, least):
+        """A pause of the client between these instants that took so long at least, or None."""
+        return next((pause for pause in self.paused.get(client, ())
+                     if begin <= pause[0] and min(pause[1], end) - pause[0] >= least), None)
 
     def quiet(self, at):
         index = bisect.bisect_right(self.loud_from, at) - 1
