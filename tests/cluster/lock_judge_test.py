@@ -303,6 +303,15 @@ right(late_extensions=1)(extended_late(300, 2 - NS, 299))
 right(late_extensions=0, extended=2)(extended_late(120, 30, 119))
 
 
+@right(late_extensions=1)
+def a_lease_is_as_long_as_any_that_was_told(h):
+    a, b = two(h)
+    Faults(h).fault(30, 120, "pause_client", client="a")
+    a.acquire(1, 2, 5, 62)
+    a.valid(121, 5, 181)
+    b.acquire(1, 2, 6, 102, "l")
+
+
 @wrong("LIN", late_extensions=1)
 def another_one_had_it_before_it_was_extended(h):
     a, b = two(h)
