@@ -39,8 +39,9 @@ Where a violation can hide from it:
 - Behind a kill: a belief ends with the earliest instant at which its client can have been dead.
 - In a file that is missing with all that depends on it. `clients` and `resource_lives` say how many were read.
 
-Where it can accuse without cause: ME, if a kill is noted late and without `from`; BELIEF, if a client that is not paused
-gets no processor for longer than what was left of its lease when the grant came back; NFE, if --settle is too short.
+Where it can accuse without cause: ME, if a kill is noted late and without `from`; BELIEF, if a client that is not
+paused gets no processor for longer than what was left of its lease when the grant came back; NFE, if --settle is too
+short.
 """
 
 import argparse
@@ -63,8 +64,9 @@ PROPERTIES = ("ME", "BELIEF", "TM", "ME-T", "USE", "LIN", "NPG", "NLR", "NLW", "
 COUNTERS = ("operations", "granted", "taken_over", "released", "refused", "lost", "belief_overlaps", "stale_accepted",
             "token_regressions", "unserved", "lost_without_fault", "late_writes", "violations", "wrongly_refused",
             "refusals_not_judged", "applied", "extended", "late_extensions", "timeouts", "longest_wait_ms",
-            "late_releases", "stuck_locks", "vanished", "clients", "killed", "paused", "resource_lives", "locks", "faults", "lines",
-            "quiet_ms", "length_ms")
+            "late_releases", "stuck_locks", "vanished", "clients", "killed", "paused", "resource_lives", "locks",
+            "faults", "lines", "quiet_ms", "length_ms")
+
 
 @dataclasses.dataclass(slots=True)
 class Violation:

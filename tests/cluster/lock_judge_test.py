@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -1039,6 +1040,15 @@ def judged(tell, expected, counters):
     return None
 
 
+def canary():
+    """As anybody calls it. If this is not found, nothing that was not found means anything."""
+    with tempfile.TemporaryDirectory() as folder:
+        written(two_believe_for_an_instant, folder)
+        run = subprocess.run([sys.executable, lock_judge.__file__, folder], capture_output=True, text=True, check=False)
+        assert run.returncode == 1 and run.stdout.startswith("ME: lock k: token 5 (a, EX)"), run
+        assert run.stdout.splitlines()[-1].startswith("RESULT ") and " violations=1 " in run.stdout, run
+
+
 def as_program():
     """Exit codes, the lines that are printed, the report."""
     with tempfile.TemporaryDirectory() as folder:
@@ -1105,6 +1115,7 @@ def main():
         if trouble:
             failures += 1
             print(f"FAILED {words}: {files}: {trouble}")
+    canary()
     as_program()
     names = {name for _, name, _, _ in WRONG}
     missing = set(lock_judge.PROPERTIES) - names
