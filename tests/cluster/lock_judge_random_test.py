@@ -8,9 +8,12 @@ plainly.
 
 import collections
 import copy
+import os
 import random
 import sys
 import tempfile
+
+sys.path.append(os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..", "tools", "drill"))
 
 import lock_judge
 from lock_model import LEASE, MODES, MS, SETTLE, History, Teller, World, compatible

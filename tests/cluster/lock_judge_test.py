@@ -12,6 +12,8 @@ import sys
 import tempfile
 import traceback
 
+sys.path.append(os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..", "tools", "drill"))
+
 import lock_judge
 from lock_model import MODES, MS, History, Teller, compatible
 

@@ -2,60 +2,19 @@
 addresses for its peers."""
 
 import os
-import re
-import socket
-import subprocess
+import sys
 
 import bad_input_harness as h
-from bad_input_harness import check
+
+sys.path.append(os.path.join(h.ROOT, "tools", "drill"))
+
+from relay import Relay
 
 RELAY = os.path.join(h.BUILD, "tools", "relay")
 
 
-class Relay:
-    """The process, started with `nodes`: {id: "HOST:PORT"}."""
-
-    def __init__(self, nodes, control, seed=1):
-        self.control = control
-        command = [RELAY, "run", "--control", control, "--seed", str(seed)]
-        for node, address in nodes.items():
-            command += ["--node", f"{node}={address}"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.links = {}  # (from, to): where the relay takes what goes that way.
-        for line in self.process.stdout:
-            if line == "ready\n":
-                return
-            source, to, address = re.fullmatch(r"link (\d+) (\d+) at=(\S+) to=\S+\n", line).groups()
-            self.links[int(source), int(to)] = address
-        raise AssertionError(f"the relay ended with {self.process.wait()}")
-
-    def ask(self, command):
-        """The lines of the answer; a refusal is an AssertionError."""
-        with socket.socket(socket.AF_UNIX) as stream:
-            stream.settimeout(h.DEADLINE)
-            stream.connect(self.control)
-            stream.sendall(command.encode() + b"\n")
-            with stream.makefile(encoding="utf-8") as lines:
-                answer = []
-                for line in lines:
-                    check(not line.startswith("error "), f"{command}: {line}")
-                    if line == "ok\n":
-                        return answer
-                    answer.append(line.rstrip("\n"))
-        raise AssertionError(f"{command}: the relay hung up")
-
-    def counts(self):
-        """{(from, to): {name: number}}."""
-        counts = {}
-        for line in self.ask("counts"):
-            _, source, to, *pairs = line.split()
-            counts[int(source), int(to)] = {name: int(n) for name, n in (pair.split("=") for pair in pairs)}
-        return counts
-
-    def end(self):
-        self.process.terminate()
-        self.process.wait(timeout=h.DEADLINE)
-        self.process.stdout.close()
+def relay(nodes, control, seed=1):
+    return Relay(h.BUILD, control, nodes, seed)
 
 
 class Cluster(h.Cluster):
@@ -85,7 +44,7 @@ class Cluster(h.Cluster):
         for node in nodes:
             self.tool("kill", self.folder, str(node))
         own = {node: "%s:%d" % address for node, address in zip(nodes, self.addresses())}
-        self.relay = Relay(own, os.path.join(self.parent, "relay.sock"))
+        self.relay = relay(own, os.path.join(self.parent, "relay.sock"))
         for node in nodes:
             text = self.configuration(node).replace("[cluster]\n", f"[cluster]\n{self.lines}") + self.tables
             for peer in nodes:

@@ -31,7 +31,7 @@ def carries_and_cuts():
         one.bind(("127.0.0.1", 0))
         two.bind(("127.0.0.1", 0))
         control = os.path.join(folder, "relay.sock")
-        relay = relay_harness.Relay({1: "127.0.0.1:%d" % one.getsockname()[1],
+        relay = relay_harness.relay({1: "127.0.0.1:%d" % one.getsockname()[1],
                                      2: "127.0.0.1:%d" % two.getsockname()[1]}, control)
         try:
             def send(source, to, text):
@@ -82,7 +82,7 @@ def carries_and_cuts():
             relay.process.kill()
             relay.process.wait()
             check(os.path.exists(control), "a killed relay leaves its socket")
-            third = relay_harness.Relay({1: "127.0.0.1:1", 2: "127.0.0.1:2"}, control)
+            third = relay_harness.relay({1: "127.0.0.1:1", 2: "127.0.0.1:2"}, control)
             third.end()
             check(not os.path.exists(control), "a relay that ends takes its socket along")
         finally:

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Shows cluster locks while the network splits: five daemons and real programs on this machine, faults that hurt, and
+the score. tools/demo partition builds and starts it.
+
+  tools/demo partition [--seconds N] [--seed S] [--profile default|fast] [--script FILE] [--report FOLDER]
+
+Without --script faults are drawn from the seed. A script has a line for each fault, SECONDS KIND [ARGUMENT...]:
+
+  2 partition 1,2 3,4,5      those named together hear each other only
+  6 heal
+  7 pause_daemon 4 1.5       for so many seconds; also kill_daemon, pause_client, kill_client (a client's name)
+  10 restart_all
+
+In a terminal a key does so at any time: p partition, c one-way cut, d pause a daemon, k kill a daemon, s pause a program,
+x kill a program, r restart all, h heal, q end. The report is FOLDER/report.html and FOLDER/report.json.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import select
+import shutil
+import sys
+import tempfile
+import termios
+import time
+import tty
+
+import lock_judge
+import report
+from drill import Drill
+from faults import KINDS
+from history import now
+from scoreboard import Scoreboard
+
+KEYS = {"p": "partition", "c": "cut", "d": "pause_daemon", "k": "kill_daemon", "s": "pause_client", "x": "kill_client",
+        "r": "restart_all"}
+SETTLE_LEASES = 6
+PLAIN_SECONDS = 2  # Between two lines where no terminal is.
+CLEAR = "\x1b[H\x1b[J"
+
+
+@contextlib.contextmanager
+def single_keys():
+    """Keys come as they are pressed, if there is a terminal."""
+    if not sys.stdin.isatty():
+        yield lambda: ""
+        return
+    before = termios.tcgetattr(sys.stdin)
+    try:
+        tty.setcbreak(sys.stdin)
+        yield lambda: sys.stdin.read(1) if select.select([sys.stdin], [], [], 0)[0] else ""
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+class View:
+    """The state of things on the terminal, or as lines."""
+
+    def __init__(self, drill, seconds):
+        self.drill = drill
+        self.begin = time.monotonic()
+        self.seconds = seconds
+        self.board = Scoreboard(drill.history)
+        self.shown = 0.0
+
+    def show(self):
+        live = sys.stdout.isatty()
+        if not live and time.monotonic() - self.shown < PLAIN_SECONDS:
+            return
+        self.shown = time.monotonic()
+        self.board.refresh()
+        lines = [self.head(), *([*self.nodes(), *self.locks()] if live else [])]
+        print((CLEAR if live else "") + "\n".join(lines), flush=True)
+
+    def head(self):
+        counts = "  ".join(f"{name} {count}" for name, count in self.board.counts.items())
+        faults = ", ".join(kind for _, kind, *_ in self.drill.faults.active.values()) or "none"
+        return f"{time.monotonic() - self.begin:5.1f} of {self.seconds:.0f} s  {counts}  faults: {faults}"
+
+    def nodes(self):
+        nodes = self.drill.nodes
+        groups = nodes.groups or [nodes.ids]
+        state = {node: "paused" if node in nodes.paused else "up" if nodes.runs(node) else "down" for node in nodes.ids}
+        yield "\nconnected: " + "   |   ".join(
+            "  ".join(f"{node}:{state[node]}" for node in group) for group in groups)
+
+    def locks(self):
+        yield "\nlock     held by                                    waiting"
+        holders, waiting = self.board.holders(now()), self.board.waiting()
+        for lock in sorted({*holders, *waiting}):
+            held = ", ".join(f"{client} {mode} for {left:.2f} s" for client, mode, left in holders.get(lock, []))
+            yield f"{lock:8} {held or '-':42} {waiting.get(lock, 0)}"
+
+
+def read_script(path):
+    """[(seconds, kind, arguments)], in order."""
+    steps = []
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            words = line.split("#")[0].split()
+            if not words:
+                continue
+            if len(words) < 2 or words[1] not in (*KINDS, "heal"):
+                raise SystemExit(f"{path}:{number}: want SECONDS KIND, with KIND one of: heal {' '.join(KINDS)}")
+            steps.append((float(words[0]), words[1], words[2:]))
+    return sorted(steps, key=lambda step: step[0])
+
+
+def play(drill, script, seconds, keys):
+    """What happens in between, until the time is over or somebody presses q."""
+    view = View(drill, seconds)
+    drawn = time.monotonic()
+    while (passed := time.monotonic() - view.begin) < seconds:
+        now_ = time.monotonic()
+        drill.faults.end_due(now_)
+        if script is not None:
+            while script and script[0][0] <= passed:
+                _, kind, arguments = script.pop(0)
+                drill.faults.do(now_, kind, arguments)
+        elif now_ >= drawn:
+            drill.faults.step(now_)
+            drawn = now_ + drill.faults.next_pause()
+        key = keys()
+        if key == "q":
+            return
+        if key == "h":
+            drill.faults.heal()
+        if key in KEYS:
+            drill.faults.do(now_, KEYS[key], [])
+        drill.check_alive()
+        view.show()
+        time.sleep(0.1)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/demo partition", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--profile", choices=("default", "fast"), default="fast")
+    parser.add_argument("--script")
+    parser.add_argument("--report", default="partition-report")
+    options = parser.parse_args()
+    script = read_script(options.script) if options.script else None
+    build = os.environ["RINGLOCK_BUILD"]
+    folder = tempfile.mkdtemp(prefix="ringlock-partition-")
+    try:
+        drill = Drill(build, folder, profile=options.profile, seed=options.seed)
+        with single_keys() as keys:
+            faults = drill.run(lambda: play(drill, script, options.seconds, keys))
+        verdict = lock_judge.judge(drill.history, SETTLE_LEASES * drill.lease)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(options.report, exist_ok=True)
+    title = f"Ringlock while the network splits: profile {options.profile}, seed {options.seed}"
+    with open(os.path.join(options.report, "report.html"), "w", encoding="utf-8") as file:
+        file.write(report.page(title, verdict, faults))
+    with open(os.path.join(options.report, "report.json"), "w", encoding="utf-8") as file:
+        json.dump(verdict.as_json(), file)
+    return conclude(verdict, options.report)
+
+
+def conclude(verdict, folder):
+    counters = verdict.counters
+    for violation in verdict.violations:
+        print(violation)
+    print(f"\nThe report: {folder}/report.html")
+    print(f"{counters['late_writes']} writes came late to the resource that compares no tokens: their programs had been stopped "
+          "after they had looked at\ntheir deadlines. The one that compares tokens refused what was out of date.")
+    zeros = {name: counters[name] for name in ("belief_overlaps", "stale_accepted", "token_regressions", "unserved")}
+    print(f"RESULT checks={counters['operations']} " + " ".join(f"{name}={count}" for name, count in zeros.items()) +
+          f" late_writes={counters['late_writes']}")
+    return 0 if not any(zeros.values()) and counters["violations"] == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
