@@ -25,7 +25,8 @@ class Resources:
     def __init__(self, folder, history):
         self.paths = {name: os.path.join(folder, f"{name}.resource") for name in RESOURCES}
         self.processes = [
-            subprocess.Popen([sys.executable, os.path.join(HERE, "resource.py"), self.paths[name], history, name, "1", how])
+            subprocess.Popen([sys.executable, os.path.join(HERE, "resource.py"), self.paths[name], history, name, "1",
+                              how])
             for name, how in RESOURCES.items()]
 
     def await_start(self):

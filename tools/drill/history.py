@@ -11,10 +11,11 @@ def now():
 
 
 class Recorder:
-    """A file of its own for each process: each line leaves at once, so that a killed process leaves all but its last."""
+    """A file of its own for each process. Each line leaves at once, so a killed process leaves all but its last."""
 
     def __init__(self, folder, name):
-        self.file = os.open(os.path.join(folder, f"{name}.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        path = os.path.join(folder, f"{name}.jsonl")
+        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
 
     def write(self, at=None, **what):
         line = json.dumps({"at": now() if at is None else at, **what}, separators=(",", ":")) + "\n"

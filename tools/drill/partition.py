@@ -11,8 +11,8 @@ Without --script faults are drawn from the seed. A script has a line for each fa
   7 pause_daemon 4 1.5       for so many seconds; also kill_daemon, pause_client, kill_client (a client's name)
   10 restart_all
 
-In a terminal a key does so at any time: p partition, c one-way cut, d pause a daemon, k kill a daemon, s pause a program,
-x kill a program, r restart all, h heal, q end. The report is FOLDER/report.html and FOLDER/report.json.
+In a terminal a key does so at any time: p partition, c one-way cut, d pause a daemon, k kill a daemon, s pause a
+program, x kill a program, r restart all, h heal, q end. The report is FOLDER/report.html and FOLDER/report.json.
 """
 
 import argparse
@@ -167,8 +167,8 @@ def conclude(verdict, folder):
     for violation in verdict.violations:
         print(violation)
     print(f"\nThe report: {folder}/report.html")
-    print(f"{counters['late_writes']} writes came late to the resource that compares no tokens: their programs had been stopped "
-          "after they had looked at\ntheir deadlines. The one that compares tokens refused what was out of date.")
+    print(f"{counters['late_writes']} writes came late to the resource that compares no tokens: their programs had been\n"
+          "stopped after they had looked at their deadlines. The one that compares tokens refused what was out of date.")
     zeros = {name: counters[name] for name in ("belief_overlaps", "stale_accepted", "token_regressions", "unserved")}
     print(f"RESULT checks={counters['operations']} " + " ".join(f"{name}={count}" for name, count in zeros.items()) +
           f" late_writes={counters['late_writes']}")

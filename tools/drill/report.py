@@ -8,13 +8,13 @@ LABEL = 90
 COLOURS = ["#4c78a8", "#f58518", "#54a24b", "#b279a2", "#9d755d", "#e45756", "#72b7b2", "#eeca3b"]
 
 EXPLANATION = """
-<p>Each row is a lock, each bar a time in which a program believed to hold it; the colour is the node that the program is
-connected to, and a pale bar is a lock that is shared. Grey bands are faults. No two bars of one row overlap, unless both are
-shared: that is what is promised, and what <code>belief_overlaps</code> counts.</p>
-<p>A program that is stopped between looking at its deadline and writing writes late when it wakes, whoever else has the lock by
-then. No lock service can prevent that. The resource <i>store</i> compares fencing tokens and has refused each write that
-was out of date (<code>stale_accepted=0</code>); the resource <i>plain</i> takes everything, and <code>late_writes</code> counts what it took
-after the writer's belief was over.</p>
+<p>Each row is a lock, each bar a time in which a program believed to hold it; the colour is the node that the program
+is connected to, and a pale bar is a lock that is shared. Grey bands are faults. No two bars of one row overlap, unless
+both are shared: that is what is promised, and what <code>belief_overlaps</code> counts.</p>
+<p>A program that is stopped between looking at its deadline and writing writes late when it wakes, whoever else has the
+lock by then. No lock service can prevent that. The resource <i>store</i> compares fencing tokens and has refused each
+write that was out of date (<code>stale_accepted=0</code>); the resource <i>plain</i> takes everything, and
+<code>late_writes</code> counts what it took after the writer's belief was over.</p>
 """
 
 
@@ -37,27 +37,29 @@ def timeline(verdict):
              'font-family="sans-serif" font-size="12">']
     for kind, begin, until, client in verdict.faults:
         name = html.escape(f"{kind} {client or ''}".strip())
-        parts.append(f'<rect x="{x(begin):.1f}" y="{ROW}" width="{max(1, x(until) - x(begin)):.1f}" height="{height - ROW}" '
-                     f'fill="#000" opacity="0.07"><title>{name}</title></rect>')
+        parts.append(f'<rect x="{x(begin):.1f}" y="{ROW}" width="{max(1, x(until) - x(begin)):.1f}" '
+                     f'height="{height - ROW}" fill="#000" opacity="0.07"><title>{name}</title></rect>')
     for second in range(int((end - verdict.start) / 1e9) + 1):
         if second % 5 == 0:
             parts.append(f'<text x="{x(verdict.start + second * 1e9):.1f}" y="16">{second} s</text>')
     for row, lock in enumerate(locks, start=1):
         parts.append(f'<text x="4" y="{row * ROW + 18}">{html.escape(lock)}</text>')
         for belief in beliefs[lock]:
-            title = html.escape(f"{belief.client}, token {belief.token}, "
-                                f"{(belief.start - verdict.start) / 1e9:.3f} to {(belief.end - verdict.start) / 1e9:.3f} s")
+            begin, until = ((at - verdict.start) / 1e9 for at in (belief.start, belief.end))
+            title = html.escape(f"{belief.client}, token {belief.token}, {begin:.3f} to {until:.3f} s")
             shared = belief.mode != "EX"
             parts.append(f'<rect x="{x(belief.start):.2f}" y="{row * ROW + 4}" '
                          f'width="{max(0.5, x(belief.end) - x(belief.start)):.2f}" height="{ROW - 8}" '
-                         f'fill="{colour(belief.client)}" opacity="{0.35 if shared else 0.9}"><title>{title}</title></rect>')
+                         f'fill="{colour(belief.client)}" opacity="{0.35 if shared else 0.9}">'
+                         f'<title>{title}</title></rect>')
     return "\n".join(parts + ["</svg>"])
 
 
 def page(title, verdict, faults):
-    rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{value}</td></tr>" for name, value in verdict.counters.items())
+    rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{value}</td></tr>"
+                   for name, value in verdict.counters.items())
     kinds = ", ".join(f"{count} {html.escape(kind)}" for kind, count in faults.items() if count)
-    violations = "".join(f"<li>{html.escape(str(violation))}</li>" for violation in verdict.violations) or "<li>none</li>"
+    violations = "".join(f"<li>{html.escape(str(found))}</li>" for found in verdict.violations) or "<li>none</li>"
     return (f"<!doctype html><meta charset=\"utf-8\"><title>{html.escape(title)}</title>\n"
             "<style>body{font-family:sans-serif;margin:2em;max-width:1700px}td{padding:0 1em 0 0}</style>\n"
             f"<h1>{html.escape(title)}</h1><p>Faults: {kinds}.</p>{EXPLANATION}{timeline(verdict)}\n"
