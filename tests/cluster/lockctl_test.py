@@ -190,6 +190,39 @@ def a_lost_lock_ends_its_command_in_time():
                 cluster.tool("start", cluster.folder, "3")
 
 
+def a_frozen_command_writes_nothing_when_the_next_has_the_lock():
+    with Cluster(3) as cluster:
+        stamps = cluster.path("stamps")
+        with running(cluster, 3, "--on-lost", "freeze", "a", "--", *stubborn(stamps)) as process:
+            family = [int(pid) for pid in line(process).split()]
+            with running(cluster, 1, "--wait", "60s", "a", "--", "cat", "/proc/uptime") as other:
+                wait_until(lambda: waiters(cluster, 1, "a"), "another waits")
+                cluster.tool("kill", cluster.folder, "3")
+                granted = float(line(other).split()[0])
+                check(other.wait(timeout=h.DEADLINE) == 0, "the next holder ran")
+            check(last_stamp(stamps) <= granted, f"stopped before the grant at {granted}")
+            check(all(map(is_running, family)) and process.poll() is None, "it is there to be looked at")
+            process.send_signal(signal.SIGTERM)
+            check(process.wait(timeout=h.DEADLINE) == 79, "79 lost")
+            check("is stopped" in process.stderr.read(), "it says how to go on")
+            wait_until(lambda: not any(map(is_running, family)), "the whole group is dead")
+
+
+def what_left_the_group_is_for_tokens_alone():
+    """The limit that docs/safety.md names: a process that made itself a session of its own outlives the lock."""
+    with Cluster(3) as cluster:
+        script = "setsid sleep 1000 & echo $!; wait"
+        with running(cluster, 3, "a", "--", "sh", "-c", script) as process:
+            escaped = int(line(process))
+            try:
+                cluster.tool("kill", cluster.folder, "3")
+                check(process.wait(timeout=h.DEADLINE) == 79, "79 lost")
+                check(run(cluster, 1, "--wait", "60s", "a", "--", "true").returncode == 0, "the next has the lock")
+                check(is_running(escaped), "who left the group is not ended")
+            finally:
+                os.kill(escaped, signal.SIGKILL)
+
+
 def a_grace_to_clean_up():
     with Cluster(3) as cluster:
         script = "trap 'echo cleaned; exit 5' TERM; echo up; while :; do read x; done"
@@ -305,4 +338,5 @@ def a_terminal_belongs_to_the_command():
 
 h.main([exit_codes, names, passes_through, shared_and_exclusive, the_queue_is_seen, signals_reach_the_command,
         a_killed_lockctl_takes_its_command_along, a_lost_lock_ends_its_command_in_time, a_grace_to_clean_up,
+        a_frozen_command_writes_nothing_when_the_next_has_the_lock, what_left_the_group_is_for_tokens_alone,
         without_a_quorum, waiting_outlives_a_daemon, a_terminal_belongs_to_the_command])

@@ -35,8 +35,11 @@ base::Duration left_of(base::Instant until, base::Instant now) {
 // The guard's own process. It allocates nothing and ends by _exit.
 class Watch {
  public:
-  Watch(int orders, base::Instant until, base::Duration grace)
-      : orders_(orders), timer_(timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC)), grace_(grace) {
+  Watch(int orders, base::Instant until, base::Duration grace, OnLost on_lost)
+      : orders_(orders),
+        timer_(timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC)),
+        grace_(on_lost == OnLost::term ? grace : base::Duration(0)),
+        on_lost_(on_lost) {
     set_until(until);
   }
 
@@ -44,9 +47,9 @@ class Watch {
     if (timer_ < 0) kill_group();
     for (;;) {
       const base::Instant now = read_clocks();
-      if (left_of(kill_at_, now) <= base::Duration(0)) kill_group();
-      if (!ending_ && left_of(end_at_, now) <= base::Duration(0)) ask_group_to_end();
-      set_timer(left_of(ending_ ? kill_at_ : end_at_, now));
+      if (!ending_ && left_of(end_at_, now) <= base::Duration(0)) end_group();
+      if (!frozen_ && left_of(kill_at_, now) <= base::Duration(0)) kill_group();
+      set_timer(frozen_ ? kLong : left_of(ending_ ? kill_at_ : end_at_, now));
       std::array<pollfd, 2> waits = {{{orders_, POLLIN, 0}, {timer_, POLLIN, 0}}};
       if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) kill_group();
       if (waits[0].revents != 0) take_order();
@@ -54,6 +57,8 @@ class Watch {
   }
 
  private:
+  static constexpr base::Duration kLong = std::chrono::hours(1);
+
   void take_order() {
     Order order{};
     const ssize_t got = recv(orders_, &order, sizeof order, 0);
@@ -67,7 +72,7 @@ class Watch {
       case Kind::lose:
         if (ending_) break;
         set_until(order.until);
-        ask_group_to_end();
+        end_group();
         break;
       case Kind::stop:
         if (ending_) kill_group();
@@ -78,6 +83,25 @@ class Watch {
   void set_until(base::Instant until) {
     kill_at_ = until + -kKillMargin;
     end_at_ = kill_at_ + -grace_;
+  }
+
+  void end_group() {
+    switch (on_lost_) {
+      case OnLost::term:
+        return ask_group_to_end();
+      case OnLost::kill:
+        kill_group();
+      case OnLost::freeze:
+        return freeze_group();
+    }
+  }
+
+  // Stops the guard too. Should somebody continue the group, it is his: only the end of lockctl
+  // still ends it.
+  void freeze_group() {
+    ending_ = true;
+    frozen_ = true;
+    ::kill(0, SIGSTOP);
   }
 
   // The stopped are continued, or they would not hear of it.
@@ -107,9 +131,11 @@ class Watch {
   int orders_;
   int timer_;
   base::Duration grace_;
+  OnLost on_lost_;
   base::Instant end_at_;
   base::Instant kill_at_;
   bool ending_ = false;
+  bool frozen_ = false;
 };
 
 // Only SIGKILL ends a guard: what is sent to the group is meant for the command.
@@ -128,7 +154,8 @@ void give(int orders, const Order& order) {
 
 }  // namespace
 
-base::Result<Guard, std::string> Guard::start(base::Instant until, base::Duration grace) {
+base::Result<Guard, std::string> Guard::start(base::Instant until, base::Duration grace,
+                                              OnLost on_lost) {
   std::array<int, 2> ends{};
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return base::error(std::string("can not make a socket pair: ") + std::strerror(errno));
@@ -147,7 +174,7 @@ base::Result<Guard, std::string> Guard::start(base::Instant until, base::Duratio
     close(ends[1]);
     // A pipeline that reads our output must see its end with the command's, not with ours.
     for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) close(stream);
-    Watch(ends[0], until, grace).run();
+    Watch(ends[0], until, grace, on_lost).run();
   }
   setpgid(pid, pid);  // Whichever of the two is first.
   close(ends[0]);
@@ -181,6 +208,7 @@ bool Guard::has_ended() const {
 bool Guard::stop() {
   give(orders_, {Kind::stop, {}});
   close(orders_);
+  ::kill(pid_, SIGCONT);  // It may have stopped itself with its group.
   siginfo_t ended{};
   while (waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
   }

@@ -1,7 +1,7 @@
-// The guard ends a command before the lease of its lock runs out. It is a process of its own, first
-// in the command's process group, so it does so even when lockctl is stopped or killed; lockctl
-// tells it of every renewal. While it lives it keeps lockctl's connection to the daemon open, so
-// nobody gets the lock before the group is dead.
+// The guard ends a command, or stops it, before the lease of its lock runs out. It is a process of
+// its own, first in the command's process group, so it does so even when lockctl is stopped or
+// killed; lockctl tells it of every renewal. While it lives it keeps lockctl's connection to the
+// daemon open, so nobody gets the lock before the group is dead.
 #pragma once
 
 #include <sys/types.h>
@@ -13,12 +13,17 @@
 
 namespace tools::lockctl {
 
+// What becomes of a command whose lock is lost: asked to end and killed after a grace; killed at
+// once; or stopped, to be looked at. A command that is stopped ends with lockctl at the latest.
+enum class OnLost { term, kill, freeze };
+
 class Guard {
  public:
   // Forks the guard, with a process group of its own. `until` is when the lease runs out on this
   // machine's clocks (tools/clocks.h), `grace` the time between asking the group to end and killing
-  // it; both end before `until`.
-  static base::Result<Guard, std::string> start(base::Instant until, base::Duration grace);
+  // it (OnLost::term); all ends before `until`.
+  static base::Result<Guard, std::string> start(base::Instant until, base::Duration grace,
+                                                OnLost on_lost = OnLost::term);
 
   Guard(Guard&& other) noexcept;
   Guard& operator=(Guard&&) = delete;
@@ -32,7 +37,7 @@ class Guard {
   void extend(base::Instant until);
 
   // The lock is lost: the group is asked to end now, and killed after the grace, or at `until` if
-  // that is sooner.
+  // that is sooner; or killed or stopped now.
   void lose(base::Instant until);
 
   // Whether the guard is gone: it has killed its group, or somebody has killed it. Then stop() is

@@ -102,6 +102,11 @@ class Parser {
     run_->add_option("--grace", grace_,
                      "Time for the command to end when the lock is lost, within the lease (300ms)")
         ->type_name("D");
+    run_->add_option("--on-lost", on_lost_,
+                     "What becomes of the command when the lock is lost: term (asked to end, and "
+                     "killed after the grace), kill, freeze (stopped, and killed with lockctl)")
+        ->type_name("HOW")
+        ->check(CLI::IsMember({"term", "kill", "freeze"}));
     run_->add_option("-E,--busy-code", run_options_.busy_code,
                      "Exit code instead of 75 when the lock is busy")
         ->type_name("N")
@@ -189,6 +194,8 @@ class Parser {
       if (no_wait_) run_options_.wait = base::Duration(0);
       if (!wait_.empty()) run_options_.wait = duration_of("--wait", wait_);
       if (!grace_.empty()) run_options_.grace = duration_of("--grace", grace_);
+      if (on_lost_ == "kill") run_options_.on_lost = OnLost::kill;
+      if (on_lost_ == "freeze") run_options_.on_lost = OnLost::freeze;
       options_.verb = run_options_;
     } else if (list_->parsed()) {
       options_.verb = list_options_;
@@ -261,6 +268,7 @@ class Parser {
   bool no_wait_ = false;
   std::string wait_;
   std::string grace_;
+  std::string on_lost_;
 };
 
 }  // namespace

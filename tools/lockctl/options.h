@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "tools/lockctl/exit_code.h"
+#include "tools/lockctl/guard.h"
 
 namespace tools::lockctl {
 
@@ -19,6 +20,7 @@ struct RunOptions {
   bool shared = false;
   std::optional<base::Duration> wait;  // None: until the lock is ours. 0: not at all.
   base::Duration grace = std::chrono::milliseconds(300);
+  OnLost on_lost = OnLost::term;
   int busy_code = kBusy;
 };
 

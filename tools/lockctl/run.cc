@@ -43,7 +43,8 @@ class Wrapped {
     if (lost_)
       return base::error(
           Failure{kUnavailable, "the lease was over before the command could start"});
-    auto guard = Guard::start(until_, std::min(options_.grace, (until_.boot - start.boot) / 2));
+    auto guard = Guard::start(until_, std::min(options_.grace, (until_.boot - start.boot) / 2),
+                              options_.on_lost);
     if (!guard) return base::error(Failure{kInternal, guard.error()});
     guard_.emplace(std::move(*guard));
     group_ = guard_->group();
@@ -69,8 +70,8 @@ class Wrapped {
     report.held = read_clocks().boot - start.boot;
     if (!report.lost) release();
     if (report.lost && tell_) {
-      std::fprintf(stderr, "lockctl: %s: the lock was lost; the command was ended in time\n",
-                   printable(options_.name).c_str());
+      std::fprintf(stderr, "lockctl: %s: the lock was lost; the command was %s in time\n",
+                   printable(options_.name).c_str(), frozen() ? "stopped" : "ended");
     }
     const bool interrupted = report.exit_code == kSignal + SIGINT;
     const bool lent = terminal.is_lent();
@@ -96,7 +97,7 @@ class Wrapped {
     renew();
     while (const auto signal = signals_.next()) {
       if (*signal != SIGCHLD) {
-        ::kill(-group_, *signal);
+        pass_on(*signal);
         continue;
       }
       if (guard_ && guard_->has_ended()) {
@@ -105,10 +106,22 @@ class Wrapped {
       }
       while (const auto change = child.poll()) {
         if (*change == Child::News::ended) return true;
-        stop_like(child, terminal);
+        if (!frozen()) stop_like(child, terminal);
       }
     }
     return false;
+  }
+
+  // Its guard has stopped the command, or is about to, for good.
+  bool frozen() const { return lost_ && options_.on_lost == OnLost::freeze; }
+
+  // To a command that is frozen a signal to end is the end, and the shell's word to go on nothing.
+  void pass_on(int signal) {
+    if (!frozen()) {
+      ::kill(-group_, signal);
+    } else if (signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT) {
+      ::kill(-group_, SIGKILL);
+    }
   }
 
   // The command was stopped. If it wants the terminal, it gets it; else the shell has to see its
@@ -141,6 +154,13 @@ class Wrapped {
     if (valid == 0) {
       lost_ = true;
       if (guard_) guard_->lose(until_);
+      if (frozen() && guard_) {
+        std::fprintf(
+            stderr,
+            "lockctl: %s: the lock was lost; the command is stopped. It goes on without the "
+            "lock by \"kill -CONT -- -%d\", and ends by \"kill -KILL -- -%d\"\n",
+            printable(options_.name).c_str(), group_, group_);
+      }
       return;
     }
     const base::Instant until = now + base::Duration(static_cast<std::int64_t>(valid));

@@ -173,6 +173,48 @@ TEST_CASE(
   CHECK(!guard->stop());
 }
 
+TEST_CASE("a command can be killed without being asked, when its lock is lost") {
+  const TemporaryFolder folder;
+  auto guard = Guard::start(read_clocks() + 3600s, 3600s, OnLost::kill);
+  Child child = run(*guard, "trap 'echo asked > " + (folder / "out") + "' TERM; " + "echo up > " +
+                                (folder / "up") + "; while :; do :; done");
+  REQUIRE(eventually([&] { return contents(folder / "up") == "up\n"; }));
+  guard->lose(read_clocks() + 3600s);
+  CHECK(wait_for(child) == 128 + SIGKILL);
+  CHECK(contents(folder / "out").empty());
+  CHECK(!guard->stop());
+}
+
+TEST_CASE("a frozen group stands still before the lease runs out, and ends with lockctl") {
+  const TemporaryFolder folder;
+  const base::Instant until = read_clocks() + 700ms;
+  auto guard = Guard::start(until, 200ms, OnLost::freeze);
+  Child child = run(*guard, stubborn_family(folder, note_time_in(folder)));
+  const pid_t grandchild = pid_in(folder / "grandchild");
+  REQUIRE(eventually([&] { return child.poll() == Child::News::stopped; }));
+  REQUIRE(eventually([&] { return base::elapsed_at_least(until, read_clocks()) > 100ms; }));
+  CHECK(last_stamp(folder) < until.boot);
+  CHECK(is_running(grandchild));
+  CHECK(!guard->stop());
+  CHECK(wait_for(child) == 128 + SIGKILL);
+  CHECK(eventually([&] { return !is_running(grandchild); }));
+}
+
+TEST_CASE("a frozen group that somebody continues goes on, and still ends with lockctl") {
+  const TemporaryFolder folder;
+  auto guard = Guard::start(read_clocks() + 3600s, 200ms, OnLost::freeze);
+  Child child = run(*guard, stubborn_family(folder, note_time_in(folder)));
+  pid_in(folder / "grandchild");
+  guard->lose(read_clocks() + 3600s);
+  REQUIRE(eventually([&] { return child.poll() == Child::News::stopped; }));
+  const base::Duration stopped = read_clocks().boot;
+  kill(-guard->group(), SIGCONT);
+  CHECK(eventually([&] { return last_stamp(folder) > stopped; }));
+  CHECK(!guard->has_ended());
+  CHECK(!guard->stop());
+  CHECK(wait_for(child) == 128 + SIGKILL);
+}
+
 TEST_CASE("a stopped command is ended too") {
   const TemporaryFolder folder;
   auto guard = Guard::start(read_clocks() + 60s, 100ms);
