@@ -4,12 +4,12 @@ the score. tools/demo partition builds and starts it.
 
   tools/demo partition [--seconds N] [--seed S] [--profile default|fast] [--script FILE] [--report FOLDER]
 
-Without --script faults are drawn from the seed. A script has a line for each fault, SECONDS KIND [ARGUMENT...]:
+Without --script faults are drawn from the seed. A script has a line for each fault, SECONDS KIND [ARGUMENT...];
+tools/drill/partition.script is one, with every kind:
 
   2 partition 1,2 3,4,5      those named together hear each other only
   6 heal
-  7 pause_daemon 4 1.5       for so many seconds; also kill_daemon, pause_client, kill_client (a client's name)
-  10 restart_all
+  7 pause_daemon 4 1.5       for so many seconds
 
 In a terminal a key does so at any time: p partition, c one-way cut, d pause a daemon, k kill a daemon, s pause a
 program, x kill a program, r restart all, h heal, q end. The report is FOLDER/report.html and FOLDER/report.json.
