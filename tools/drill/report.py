@@ -28,15 +28,16 @@ def timeline(verdict):
     beliefs = {lock: verdict.beliefs(lock) for lock in locks}
     end = max((belief.end for row in beliefs.values() for belief in row), default=verdict.start + 1)
     scale = (WIDTH - LABEL) / max(1, end - verdict.start)
-    height = ROW * (len(locks) + 2)
+    height = ROW * (len(locks) + 3)
 
     def x(at):
         return LABEL + (min(at, end) - verdict.start) * scale
 
     parts = [f'<svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" xmlns="http://www.w3.org/2000/svg" '
              'font-family="sans-serif" font-size="12">']
-    for kind, begin, until, client in verdict.faults:
+    for number, (kind, begin, until, client) in enumerate(verdict.faults):
         name = html.escape(f"{kind} {client or ''}".strip())
+        parts.append(f'<text x="{x(begin):.1f}" y="{height - 30 + number % 3 * 12}" font-size="10">{name}</text>')
         parts.append(f'<rect x="{x(begin):.1f}" y="{ROW}" width="{max(1, x(until) - x(begin)):.1f}" '
                      f'height="{height - ROW}" fill="#000" opacity="0.07"><title>{name}</title></rect>')
     for second in range(int((end - verdict.start) / 1e9) + 1):
@@ -55,6 +56,11 @@ def timeline(verdict):
     return "\n".join(parts + ["</svg>"])
 
 
+def legend(verdict):
+    nodes = {int(grant.client.name.split(".")[0]) for grants in verdict.grants.values() for grant in grants}
+    return " ".join(f'<b style="color:{colour(str(node))}">node {node}</b>' for node in sorted(nodes))
+
+
 def page(title, verdict, faults):
     rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{value}</td></tr>"
                    for name, value in verdict.counters.items())
@@ -62,5 +68,5 @@ def page(title, verdict, faults):
     violations = "".join(f"<li>{html.escape(str(found))}</li>" for found in verdict.violations) or "<li>none</li>"
     return (f"<!doctype html><meta charset=\"utf-8\"><title>{html.escape(title)}</title>\n"
             "<style>body{font-family:sans-serif;margin:2em;max-width:1700px}td{padding:0 1em 0 0}</style>\n"
-            f"<h1>{html.escape(title)}</h1><p>Faults: {kinds}.</p>{EXPLANATION}{timeline(verdict)}\n"
+            f"<h1>{html.escape(title)}</h1><p>Faults: {kinds}.</p>{EXPLANATION}<p>{legend(verdict)}</p>{timeline(verdict)}\n"
             f"<h2>Violations</h2><ul>{violations}</ul><h2>Counts</h2><table>{rows}</table>\n")
