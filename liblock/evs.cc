@@ -8,6 +8,7 @@
 #include <span>
 #include <utility>
 
+#include "liblock/copy_text.h"
 #include "liblock/defaults.h"
 #include "liblock/evs_instance.h"
 
@@ -178,11 +179,7 @@ size_t lock_evs_advice(lock_evs* evs, char* text, size_t size) {
   *text = '\0';
   if (evs != nullptr && evs->instance.forked()) return 0;
   try {
-    const std::string advice = evs == nullptr ? open_advice : evs->instance.advice();
-    const size_t length = std::min(advice.size(), size - 1);
-    std::memcpy(text, advice.data(), length);
-    text[length] = '\0';
-    return length;
+    return liblock::copy_text(evs == nullptr ? open_advice : evs->instance.advice(), text, size);
   } catch (const std::exception&) {
     return 0;
   }

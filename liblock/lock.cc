@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "liblock/copy_text.h"
 #include "liblock/defaults.h"
 #include "liblock/handle.h"
 
@@ -39,14 +40,6 @@ int milliseconds_up(Duration time) {
   const auto whole =
       (time + std::chrono::milliseconds(1) - Duration(1)) / std::chrono::milliseconds(1);
   return static_cast<int>(std::min<std::int64_t>(whole, INT_MAX));
-}
-
-size_t copy_text(const std::string& from, char* text, size_t size) {
-  if (text == nullptr || size == 0) return 0;
-  const size_t length = std::min(from.size(), size - 1);
-  std::memcpy(text, from.data(), length);
-  text[length] = '\0';
-  return length;
 }
 
 int connect(const lock_options* options, lock_client** client) {
@@ -122,6 +115,14 @@ const char* lock_strerror(int error) {
       return "messages came faster than this program dispatched them, and the stream has ended";
     case LOCK_ERROR_NOT_JOINED:
       return "no such group was joined";
+    case LOCK_ERROR_STALE:
+      return "a higher fencing token was seen: this holder's turn is over";
+    case LOCK_ERROR_IN_USE:
+      return "the fence is in use by others: try again when they have left";
+    case LOCK_ERROR_DAMAGED:
+      return "the file of the fence is damaged: it does not say any more which tokens were seen";
+    case LOCK_ERROR_FILE:
+      return "the file of the fence is missing, exists already, or cannot be read or written";
     default:
       return "unknown error";
   }
@@ -233,9 +234,9 @@ int lock_state(lock_client* client) {
 }
 
 size_t lock_advice(lock_client* client, char* text, size_t size) {
-  if (client == nullptr) return copy_text(connect_advice, text, size);
-  if (client->client.forked()) return copy_text({}, text, size);
-  return copy_text(client->client.advice(), text, size);
+  if (client == nullptr) return liblock::copy_text(connect_advice, text, size);
+  if (client->client.forked()) return liblock::copy_text({}, text, size);
+  return liblock::copy_text(client->client.advice(), text, size);
 }
 
 }  // extern "C"

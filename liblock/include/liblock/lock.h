@@ -81,7 +81,11 @@ enum lock_error {
   LOCK_ERROR_SYSTEM = -15,     /* Out of memory or of file descriptors. */
   LOCK_ERROR_TRY_AGAIN = -16,  /* liblock/evs.h: no room at the moment. */
   LOCK_ERROR_TOO_SLOW = -17,   /* liblock/evs.h: this program did not dispatch in time. */
-  LOCK_ERROR_NOT_JOINED = -18  /* liblock/evs.h: no such group was joined. */
+  LOCK_ERROR_NOT_JOINED = -18, /* liblock/evs.h: no such group was joined. */
+  LOCK_ERROR_STALE = -19,      /* liblock/fence.h: a higher token was seen. */
+  LOCK_ERROR_IN_USE = -20,     /* liblock/fence.h: others have the file, or are inside. */
+  LOCK_ERROR_DAMAGED = -21,    /* liblock/fence.h: the file is not what was written. */
+  LOCK_ERROR_FILE = -22        /* liblock/fence.h: the file is missing, or cannot be used. */
 };
 
 /* One sentence, also for 0; never NULL; static. Never blocks. */

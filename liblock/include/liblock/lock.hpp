@@ -50,6 +50,10 @@ enum class errc {
   try_again = LOCK_ERROR_TRY_AGAIN,
   too_slow = LOCK_ERROR_TOO_SLOW,
   not_joined = LOCK_ERROR_NOT_JOINED,
+  stale = LOCK_ERROR_STALE,
+  in_use = LOCK_ERROR_IN_USE,
+  damaged = LOCK_ERROR_DAMAGED,
+  file = LOCK_ERROR_FILE,
 };
 
 inline const std::error_category& category() noexcept {
