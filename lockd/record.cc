@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/crc32c.h"
 #include "evs/config.h"
-#include "lockd/crc32c.h"
 
 namespace lockd {
 namespace {
@@ -59,7 +59,7 @@ RecordSlot encode_record(const Record& record) {
   // The checksum stands at the end of the slot and covers it whole: a slot is old, new, or
   // recognisably neither.
   bytes.resize(kRecordSlotBytes - 4);
-  out.u32(crc32c(bytes));
+  out.u32(base::crc32c(bytes));
   RecordSlot slot;
   std::copy(bytes.begin(), bytes.end(), slot.begin());
   return slot;
@@ -70,7 +70,7 @@ std::optional<Record> decode_record(base::Bytes slot) {
     return std::nullopt;
   }
   base::ByteReader tail(slot.subspan(kRecordSlotBytes - 4));
-  if (tail.u32() != crc32c(slot.first(kRecordSlotBytes - 4))) {
+  if (tail.u32() != base::crc32c(slot.first(kRecordSlotBytes - 4))) {
     return std::nullopt;
   }
   base::ByteReader in(slot.first(kRecordSlotBytes - 4));
