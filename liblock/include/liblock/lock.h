@@ -172,9 +172,9 @@ LOCK_API uint64_t lock_valid_for_ns(lock_client* client, const lock_grant* grant
 /* Whether that is more than nothing: 1 or 0. */
 LOCK_API int lock_is_held(lock_client* client, const lock_grant* grant);
 
-/* How a lock stands. JEOPARDY: it is held, but nobody prolongs it: the daemon does not answer, or is
- * not in a majority. Either that ends, or the lock is lost when lock_valid_for_ns() has run out: a
- * time to bring work to an end, and not to begin any. */
+/* How a lock stands. JEOPARDY: it is held, but nobody prolongs it: the daemon does not answer, or
+ * is not in a majority. Either that ends, or the lock is lost when lock_valid_for_ns() has run out:
+ * a time to bring work to an end, and not to begin any. */
 typedef enum lock_health_state {
   LOCK_HEALTH_LOST = 0, /* Lost, released, or never granted. */
   LOCK_HEALTH_JEOPARDY = 1,
