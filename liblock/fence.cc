@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,6 +14,7 @@
 #include "liblock/copy_text.h"
 #include "liblock/fence_file.h"
 #include "liblock/fence_record.h"
+#include "liblock/guarded.h"
 #include "liblock/protocol/messages.h"
 
 namespace {
@@ -23,6 +23,7 @@ using liblock::FenceFile;
 using liblock::FenceRecord;
 using liblock::FenceTokens;
 using liblock::FenceUse;
+using liblock::guarded;
 
 static_assert(LOCK_FENCE_LOCKS_MAX == liblock::kFenceRecordsMax);
 
@@ -87,16 +88,6 @@ int fail(const FenceFile::Error& error) {
       break;
   }
   return LOCK_ERROR_FILE;
-}
-
-// The only exceptions that can come this far are those of memory and of the system's locks.
-template <typename Call>
-int guarded(Call call) {
-  try {
-    return call();
-  } catch (const std::exception&) {
-    return LOCK_ERROR_SYSTEM;
-  }
 }
 
 }  // namespace

@@ -1,13 +1,13 @@
-// What a lock_client is, and how the C functions keep exceptions and forked children out.
+// What a lock_client is, and how the C functions keep forked children out.
 #pragma once
 
 #include <liblock/query.h>
 
-#include <exception>
 #include <utility>
 #include <vector>
 
 #include "liblock/client.h"
+#include "liblock/guarded.h"
 
 struct lock_client {
   lock_client(liblock::ClientOptions options, const liblock::protocol::Instance& instance)
@@ -29,16 +29,6 @@ struct lock_client {
 };
 
 namespace liblock {
-
-// The only exceptions that can come this far are those of memory and of the system's locks.
-template <typename Call>
-int guarded(Call call) {
-  try {
-    return call();
-  } catch (const std::exception&) {
-    return LOCK_ERROR_SYSTEM;
-  }
-}
 
 template <typename Call>
 int guarded(lock_client* client, Call call) {
