@@ -1,7 +1,5 @@
 #include "liblock/client.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <utility>
@@ -35,13 +33,10 @@ std::optional<Duration> after(std::optional<Duration> timeout) {
 }  // namespace
 
 Client::Client(lock_client* handle, ClientOptions options, protocol::Instance instance)
-    : handle_(handle),
-      options_(std::move(options)),
-      owner_(::getpid()),
-      machine_(machine_config(options_, instance)) {}
+    : handle_(handle), options_(std::move(options)), machine_(machine_config(options_, instance)) {}
 
 bool Client::forked() const {
-  return ::getpid() != owner_;
+  return !owner_.asks();
 }
 
 // ---- Turning the machine ----

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <liblock/lock.h>
-#include <sys/types.h>
 
 #include <condition_variable>
 #include <cstdint>
@@ -22,6 +21,7 @@
 #include "liblock/client_machine.h"
 #include "liblock/event.h"
 #include "liblock/link.h"
+#include "liblock/owner.h"
 
 namespace liblock {
 
@@ -121,7 +121,7 @@ class Client {
 
   lock_client* const handle_;
   const ClientOptions options_;
-  const pid_t owner_;
+  const Owner owner_;
 
   std::mutex mutex_;  // Guards all below.
   std::condition_variable polled_;

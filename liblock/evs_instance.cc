@@ -1,7 +1,5 @@
 #include "liblock/evs_instance.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <utility>
@@ -49,13 +47,10 @@ lock_evs_configuration EvsInstance::Told::view() const {
 }
 
 EvsInstance::EvsInstance(lock_evs* handle, EvsOptions options, const protocol::Instance& instance)
-    : handle_(handle),
-      options_(std::move(options)),
-      owner_(::getpid()),
-      machine_(instance, options_.command) {}
+    : handle_(handle), options_(std::move(options)), machine_(instance, options_.command) {}
 
 bool EvsInstance::forked() const {
-  return ::getpid() != owner_;
+  return !owner_.asks();
 }
 
 // ---- Turning the machine ----

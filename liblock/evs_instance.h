@@ -6,7 +6,6 @@
 #pragma once
 
 #include <liblock/evs.h>
-#include <sys/types.h>
 
 #include <condition_variable>
 #include <cstdint>
@@ -19,6 +18,7 @@
 #include "base/time.h"
 #include "liblock/evs_machine.h"
 #include "liblock/link.h"
+#include "liblock/owner.h"
 
 namespace liblock {
 
@@ -87,7 +87,7 @@ class EvsInstance {
 
   lock_evs* const handle_;
   const EvsOptions options_;
-  const pid_t owner_;
+  const Owner owner_;
 
   std::mutex mutex_;  // Guards all below.
   std::condition_variable polled_;

@@ -1,5 +1,4 @@
 #include <liblock/fence.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -15,6 +14,7 @@
 #include "liblock/fence_file.h"
 #include "liblock/fence_record.h"
 #include "liblock/guarded.h"
+#include "liblock/owner.h"
 #include "liblock/protocol/messages.h"
 
 namespace {
@@ -176,7 +176,7 @@ struct lock_fence {
     return true;
   }
 
-  const pid_t owner = getpid();
+  const liblock::Owner owner;
   std::mutex mutex;
   std::condition_variable left;  // Somebody has.
   std::optional<FenceFile> file;
@@ -223,7 +223,7 @@ void lock_fence_close(lock_fence* fence) {
   if (fence == nullptr) return;
   // In a forked child the object may be in any state, another thread having been at work on it:
   // only the copy of the descriptor is closed.
-  if (fence->owner != getpid()) {
+  if (!fence->owner.asks()) {
     fence->file.reset();
   } else {
     delete fence;
@@ -237,7 +237,7 @@ int lock_fence_enter(lock_fence* fence, const char* lockspace, const void* name,
       (use != LOCK_FENCE_READ && use != LOCK_FENCE_WRITE)) {
     return LOCK_ERROR_INVALID;
   }
-  if (fence->owner != getpid()) return LOCK_ERROR_FORKED;
+  if (!fence->owner.asks()) return LOCK_ERROR_FORKED;
   return guarded([&] {
     const auto wanted = name_of(lockspace, name, name_len);
     if (!wanted) return int{LOCK_ERROR_INVALID};
@@ -248,7 +248,7 @@ int lock_fence_enter(lock_fence* fence, const char* lockspace, const void* name,
 
 int lock_fence_leave(lock_fence* fence, const lock_fence_pass* pass) {
   if (fence == nullptr || pass == nullptr) return LOCK_ERROR_INVALID;
-  if (fence->owner != getpid()) return LOCK_ERROR_FORKED;
+  if (!fence->owner.asks()) return LOCK_ERROR_FORKED;
   return guarded([&] { return fence->leave(pass->id); });
 }
 
@@ -256,7 +256,7 @@ int lock_fence_seen(lock_fence* fence, const char* lockspace, const void* name, 
                     lock_fence_tokens* tokens) {
   if (fence == nullptr || tokens == nullptr) return LOCK_ERROR_INVALID;
   *tokens = {};
-  if (fence->owner != getpid()) return LOCK_ERROR_FORKED;
+  if (!fence->owner.asks()) return LOCK_ERROR_FORKED;
   return guarded([&] {
     const auto wanted = name_of(lockspace, name, name_len);
     if (!wanted) return int{LOCK_ERROR_INVALID};
@@ -274,7 +274,7 @@ size_t lock_fence_advice(lock_fence* fence, char* text, size_t size) {
   if (text == nullptr || size == 0) return 0;
   *text = '\0';
   if (fence == nullptr) return liblock::copy_text(open_advice, text, size);
-  if (fence->owner != getpid()) return 0;
+  if (!fence->owner.asks()) return 0;
   try {
     const std::lock_guard guard(fence->mutex);
     return liblock::copy_text(fence->advice, text, size);
