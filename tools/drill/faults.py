@@ -169,4 +169,3 @@ class Faults:
         self.begin(now, "restart_all", self.lease / 4, start)
         for node in running:
             self.nodes.kill(node)
-            self.active[self.number] = self.active[self.number][:3] + (("all",),)
