@@ -49,6 +49,10 @@ def waiters(cluster, node, name):
     return json.loads(cluster.lockctl(node, "--json", "show", name).stdout)["waiters"]
 
 
+# What a shell does that waits for a signal: one that comes right before it would read is not seen until it has read.
+WAIT = "while :; do sleep 0.05; done"
+
+
 # A command that does not want to end, with a descendant of its own which notes the boot clock all the time. Prints the
 # numbers of both once something is noted.
 def stubborn(stamps):
@@ -144,7 +148,7 @@ def signals_reach_the_command():
     with Cluster(1) as cluster:
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
             name = number.name.removeprefix("SIG")
-            script = f"trap 'echo got {name}; exit 3' {name}; echo up; while :; do read x; done"
+            script = f"trap 'echo got {name}; exit 3' {name}; echo up; {WAIT}"
             with running(cluster, 1, "a", "--", "sh", "-c", script) as process:
                 check(line(process) == "up", "it runs")
                 process.send_signal(number)
@@ -225,7 +229,7 @@ def what_left_the_group_is_for_tokens_alone():
 
 def a_grace_to_clean_up():
     with Cluster(3) as cluster:
-        script = "trap 'echo cleaned; exit 5' TERM; echo up; while :; do read x; done"
+        script = f"trap 'echo cleaned; exit 5' TERM; echo up; {WAIT}"
         with running(cluster, 3, "--grace", "800ms", "a", "--", "sh", "-c", script) as process:
             check(line(process) == "up", "it runs")
             cluster.tool("kill", cluster.folder, "3")
