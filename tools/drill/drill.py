@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import lock_judge
 from faults import Faults
 from history import Recorder
 from nodes import END_SECONDS, Failure, Nodes, wait_until
@@ -16,6 +17,7 @@ LEASE_SECONDS = {"default": 2.0, "fast": 0.7}  # lease_ms of each profile.
 LOCKS = 6
 CLIENTS_OF_NODE = 2
 RESOURCES = {"store": "checks", "plain": "trusts"}
+SETTLE_LEASES = 6  # How long after a fault locks may still be lost by it.
 QUIET_LEASES = 8  # How long everybody is left alone before the end.
 
 
@@ -98,7 +100,7 @@ class Clients:
 class Drill:
     """Runs one cluster for so many seconds in `folder`; the history is in folder/history."""
 
-    def __init__(self, build, folder, count=5, profile="fast", seed=1, kinds=None):
+    def __init__(self, build, folder, count=5, profile="fast", seed=1):
         self.history = os.path.join(folder, "history")
         self.lease = LEASE_SECONDS[profile]
         os.makedirs(self.history)
@@ -107,7 +109,6 @@ class Drill:
         self.build = build
         self.folder = folder
         self.seed = seed
-        self.kinds = kinds
 
     def run(self, play):
         """`play` lets things go wrong meanwhile. The counts of the faults, by kind."""
@@ -117,7 +118,7 @@ class Drill:
             try:
                 resources.await_start()
                 self.clients = clients = Clients(self.build, self.history, self.seed, self.nodes, resources)
-                self.faults = Faults(self.nodes, clients, self.recorder, self.seed, self.lease, self.kinds)
+                self.faults = Faults(self.nodes, clients, self.recorder, self.seed, self.lease)
                 play()
                 self.recover()
                 clients.end()
@@ -129,6 +130,10 @@ class Drill:
                         clients.signal(name, signal.SIGKILL)
                 resources.end()
         return self.faults.counts
+
+    def judge(self):
+        """The verdict on what was recorded."""
+        return lock_judge.judge(self.history, SETTLE_LEASES * self.lease)
 
     def inject(self, seconds):
         """Faults as the seed draws them, for so long."""

@@ -13,13 +13,12 @@ KINDS = {"kill_daemon": 3, "pause_daemon": 3, "kill_client": 3, "pause_client": 
 class Faults:
     """Draws what happens next, and does it. `lease` in seconds is what pauses and cuts are measured by."""
 
-    def __init__(self, nodes, clients, recorder, seed, lease, kinds=None):
+    def __init__(self, nodes, clients, recorder, seed, lease):
         self.nodes = nodes
         self.clients = clients  # With names, alive(name), kill(name), signal(name, number).
         self.recorder = recorder
         self.random = random.Random(seed)
         self.lease = lease
-        self.weights = {kind: KINDS[kind] for kind in (kinds or KINDS)}
         self.number = 0
         self.active = {}  # Number -> (when it ends, kind, how it ends, whom it concerns).
         self.counts = {kind: 0 for kind in KINDS}
@@ -27,7 +26,7 @@ class Faults:
     def step(self, now):
         """Ends what is over, and perhaps begins something. `now` in seconds, of any clock."""
         self.end_due(now)
-        self.do(now, self.random.choices(list(self.weights), list(self.weights.values()))[0])
+        self.do(now, self.random.choices(list(KINDS), list(KINDS.values()))[0])
 
     def end_due(self, now):
         for number in [number for number, (end, *_) in self.active.items() if end <= now]:

@@ -5,7 +5,7 @@ the score. tools/demo partition builds and starts it.
   tools/demo partition [--seconds N] [--seed S] [--profile default|fast] [--script FILE] [--report FOLDER]
 
 Without --script faults are drawn from the seed. A script has a line for each fault, SECONDS KIND [ARGUMENT...];
-tools/drill/partition.script is one, with every kind:
+tools/drill/partition.script is one, with those that hurt:
 
   2 partition 1,2 3,4,5      those named together hear each other only
   6 heal
@@ -27,7 +27,6 @@ import termios
 import time
 import tty
 
-import lock_judge
 import report
 from drill import Drill
 from faults import KINDS
@@ -36,7 +35,6 @@ from scoreboard import Scoreboard
 
 KEYS = {"p": "partition", "c": "cut", "d": "pause_daemon", "k": "kill_daemon", "s": "pause_client", "x": "kill_client",
         "r": "restart_all"}
-SETTLE_LEASES = 6
 PLAIN_SECONDS = 2  # Between two lines where no terminal is.
 CLEAR = "\x1b[H\x1b[J"
 
@@ -150,7 +148,7 @@ def main():
         drill = Drill(build, folder, profile=options.profile, seed=options.seed)
         with single_keys() as keys:
             faults = drill.run(lambda: play(drill, script, options.seconds, keys))
-        verdict = lock_judge.judge(drill.history, SETTLE_LEASES * drill.lease)
+        verdict = drill.judge()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(options.report, exist_ok=True)
