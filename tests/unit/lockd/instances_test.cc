@@ -193,58 +193,62 @@ TEST_CASE("who sends more than his window is refused; what the ring takes makes 
   CHECK_FALSE(good.closed);
 }
 
-TEST_CASE("senders on all nodes wait for a reader that is behind, and go on when it has read") {
-  Cluster cluster(2);
-  cluster.form_all();
-  Client& slow = member(cluster, 0, "chat");
-  Client& quick = member(cluster, 1, "chat");
-  slow.reads = false;
-  const std::string text(200'000, 'x');
-  for (int i = 0; i < 8; ++i) quick.send(message("chat", text));
-  const std::size_t before = texts(quick).size();
+// A member on one node that does not read, and one on another that has sent more than is waited
+// for.
+struct ReaderBehind {
+  Cluster cluster{2};
+  const std::string text = std::string(200'000, 'x');
+  Client* slow = nullptr;
+  Client* quick = nullptr;
+
+  void send_much() {
+    slow->reads = false;
+    for (int i = 0; i < 8; ++i) quick->send(message("chat", text));
+  }
+  ReaderBehind() {
+    cluster.form_all();
+    slow = &member(cluster, 0, "chat");
+    quick = &member(cluster, 1, "chat");
+  }
+};
+
+TEST_CASE_FIXTURE(
+    ReaderBehind,
+    "senders on all nodes wait for a reader that is behind, and go on when it has read") {
+  send_much();
+  const std::size_t before = texts(*quick).size();
   CHECK(before * text.size() >= GroupFlow::kBehindBytes);
   CHECK(before < 5);
   cluster.pass(GroupFlow::kPatience / 2);
-  CHECK(texts(quick).empty());
+  CHECK(texts(*quick).empty());
 
-  slow.reads = true;
-  cluster.daemon(0).handle_writable(slow.connection());
+  slow->reads = true;
+  cluster.daemon(0).handle_writable(slow->connection());
   cluster.settle();
-  CHECK(texts(quick).size() == 8 - before);
-  CHECK(texts(slow).size() == 8);
+  CHECK(texts(*quick).size() == 8 - before);
+  CHECK(texts(*slow).size() == 8);
   CHECK(cluster.daemon(0).instances().statistics().pauses > 0);
   CHECK(cluster.daemon(0).sessions().statistics().slow_readers == 0);
 }
 
-TEST_CASE("nobody waits for a reader for longer than a second, and locks never do") {
-  Cluster cluster(2);
-  cluster.form_all();
-  Client& slow = member(cluster, 0, "chat");
-  Client& quick = member(cluster, 1, "chat");
+TEST_CASE_FIXTURE(ReaderBehind,
+                  "nobody waits for a reader for longer than a second, and locks never do") {
   Client& locker = cluster.open(1);
-  slow.reads = false;
-  const std::string text(200'000, 'x');
-  for (int i = 0; i < 8; ++i) quick.send(message("chat", text));
-  CHECK(texts(quick).size() < 5);
+  send_much();
+  CHECK(texts(*quick).size() < 5);
   const base::RequestId lock = locker.acquire("l");
   CHECK(locker.answer(lock)->answer == protocol::Answer::granted);
   cluster.pass(GroupFlow::kPatience + 100ms);
-  CHECK(texts(quick).size() > 3);
-  quick.send(message("chat", text));
-  CHECK(texts(quick).size() == 1);
+  CHECK(texts(*quick).size() > 3);
+  quick->send(message("chat", text));
+  CHECK(texts(*quick).size() == 1);
 }
 
-TEST_CASE("a reader that is gone is not waited for") {
-  Cluster cluster(2);
-  cluster.form_all();
-  Client& slow = member(cluster, 0, "chat");
-  Client& quick = member(cluster, 1, "chat");
-  slow.reads = false;
-  const std::string text(200'000, 'x');
-  for (int i = 0; i < 8; ++i) quick.send(message("chat", text));
-  const std::size_t before = texts(quick).size();
-  slow.hang_up();
-  CHECK(texts(quick).size() == 8 - before);
+TEST_CASE_FIXTURE(ReaderBehind, "a reader that is gone is not waited for") {
+  send_much();
+  const std::size_t before = texts(*quick).size();
+  slow->hang_up();
+  CHECK(texts(*quick).size() == 8 - before);
 }
 
 TEST_CASE("an instance that does not read is told so at the end of what it was sent") {
