@@ -101,7 +101,7 @@ void Client::connect_if_wanted() {
     machine_.handle_disconnected(read_clocks());
   }
   if (link_.connected() || !machine_.wants_connection()) return;
-  const auto connected = link_.connect(options_.socket_path);
+  const auto connected = link_.connect(options_.socket_paths);
   connect_errno_ = connected ? 0 : connected.error();
   if (connected) {
     machine_.handle_connected(read_clocks());

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/time.h"
 #include "liblock/client_machine.h"
@@ -26,7 +27,7 @@
 namespace liblock {
 
 struct ClientOptions {
-  std::string socket_path;
+  std::vector<std::string> socket_paths;
   std::string command;
   Duration answer_timeout = std::chrono::seconds(5);
   bool query_only = false;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kDefaultSocket = "/run/lockd/lockd.sock";
 
-std::string wanted_path(const char* given) {
+std::string wanted_paths(const char* given) {
   if (given != nullptr) return given;
   const char* environment = std::getenv("LOCKD_SOCKET");
   return environment != nullptr && *environment != '\0' ? environment : kDefaultSocket;
@@ -20,10 +20,20 @@ std::string wanted_path(const char* given) {
 
 }  // namespace
 
-std::optional<std::string> socket_path(const char* given) {
-  std::string path = wanted_path(given);
-  if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path)) return std::nullopt;
-  return path;
+std::optional<std::vector<std::string>> socket_paths(const char* given) {
+  std::vector<std::string> paths(1);
+  for (const char letter : wanted_paths(given)) {
+    if (letter == ':') {
+      paths.emplace_back();
+    } else {
+      paths.back() += letter;
+    }
+  }
+  const bool fit = std::all_of(paths.begin(), paths.end(), [](const std::string& path) {
+    return !path.empty() && path.size() < sizeof(sockaddr_un::sun_path);
+  });
+  if (!fit || paths.size() > kSocketsMax) return std::nullopt;
+  return paths;
 }
 
 std::string command_line() {

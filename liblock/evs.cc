@@ -57,10 +57,10 @@ Guarantee guarantee_of(lock_evs_guarantee guarantee) {
 int open(const lock_evs_options* options, lock_evs** evs) {
   lock_evs_options given{};
   if (options != nullptr) std::memcpy(&given, options, std::min(options->size, sizeof given));
-  const auto path = liblock::socket_path(given.socket_path);
-  if (!path || given.answer_timeout_ms < 0) return LOCK_ERROR_INVALID;
+  auto paths = liblock::socket_paths(given.socket_path);
+  if (!paths || given.answer_timeout_ms < 0) return LOCK_ERROR_INVALID;
   liblock::EvsOptions wanted;
-  wanted.socket_path = *path;
+  wanted.socket_paths = std::move(*paths);
   wanted.command = given.command != nullptr ? given.command : liblock::command_line();
   if (given.answer_timeout_ms > 0) {
     wanted.answer_timeout = std::chrono::milliseconds(given.answer_timeout_ms);

@@ -145,11 +145,11 @@ int EvsInstance::open() {
   Lock lock(mutex_);
   if (!link_.create()) return LOCK_ERROR_SYSTEM;
   const base::Duration until = read_clocks().boot + options_.answer_timeout;
-  auto connected = link_.connect(options_.socket_path);
+  auto connected = link_.connect(options_.socket_paths);
   // A full backlog is a busy daemon, not an absent one.
   while (!connected && connected.error() == EAGAIN && read_clocks().boot < until) {
     Link::wait(link_.awaited(), std::chrono::milliseconds(10));
-    connected = link_.connect(options_.socket_path);
+    connected = link_.connect(options_.socket_paths);
   }
   if (!connected) return error_of_connect(connected.error());
   machine_.handle_connected(read_clocks());

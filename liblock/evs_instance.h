@@ -23,7 +23,7 @@
 namespace liblock {
 
 struct EvsOptions {
-  std::string socket_path;
+  std::vector<std::string> socket_paths;
   std::string command;
   base::Duration answer_timeout = std::chrono::seconds(5);
   lock_evs_deliver_fn* deliver = nullptr;

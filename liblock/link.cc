@@ -46,7 +46,16 @@ base::Result<void, int> Link::create() {
   return {};
 }
 
-base::Result<void, int> Link::connect(const std::string& path) {
+base::Result<void, int> Link::connect(const std::vector<std::string>& paths) {
+  base::Result<void, int> connected = base::error(ENOENT);
+  for (std::size_t tried = 0; tried < paths.size() && !connected; ++tried) {
+    path_ = (path_ + (tried > 0)) % paths.size();
+    connected = connect_to(paths[path_]);
+  }
+  return connected;
+}
+
+base::Result<void, int> Link::connect_to(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) return base::error(ENAMETOOLONG);

@@ -3,8 +3,10 @@
 // the bytes mean is the client machine's business.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -18,8 +20,9 @@ class Link {
   // The errno of what failed.
   base::Result<void, int> create();
 
-  // The errno of what failed.
-  base::Result<void, int> connect(const std::string& path);
+  // To the first of these that takes the connection, beginning with the one that took the last. The
+  // errno of the last that failed.
+  base::Result<void, int> connect(const std::vector<std::string>& paths);
   void disconnect();
   bool connected() const { return static_cast<bool>(socket_); }
 
@@ -48,6 +51,7 @@ class Link {
   void wake();
 
  private:
+  base::Result<void, int> connect_to(const std::string& path);
   std::size_t send(base::Bytes bytes);
   void watch_writable(bool on);
 
@@ -55,6 +59,7 @@ class Link {
   Descriptor notice_;
   Descriptor wake_;
   Descriptor socket_;
+  std::size_t path_ = 0;  // Of those given to connect(): the one that is tried first.
   bool noticed_ = false;
   bool watching_writable_ = false;
   base::Buffer unwritten_;

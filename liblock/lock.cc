@@ -48,9 +48,9 @@ int connect(const lock_options* options, lock_client** client) {
   if (options != nullptr) {
     std::memcpy(&given, options, std::min(options->size, sizeof given));
   }
-  const auto path = liblock::socket_path(given.socket_path);
-  if (!path || given.answer_timeout_ms < 0) return LOCK_ERROR_INVALID;
-  wanted.socket_path = *path;
+  auto paths = liblock::socket_paths(given.socket_path);
+  if (!paths || given.answer_timeout_ms < 0) return LOCK_ERROR_INVALID;
+  wanted.socket_paths = std::move(*paths);
   wanted.command = given.command != nullptr ? given.command : liblock::command_line();
   wanted.query_only = given.query_only != 0;
   wanted.quorum_now = given.quorum_now != 0;

@@ -77,6 +77,18 @@ class Cluster:
         ended = run(CLUSTER, *arguments, env={**os.environ, "RINGLOCK_BUILD": BUILD})
         check(ended.returncode == 0, f"tools/cluster {' '.join(arguments)}: {ended.stderr}")
 
+    def restart_with(self, timing):
+        """All daemons anew, with this in their [timing]."""
+        for node in range(1, self.count + 1):
+            self.tool("kill", self.folder, str(node))
+            with open(self.path(f"{node}.toml"), "a", encoding="utf-8") as file:
+                file.write(f"[timing]\n{timing}\n")
+        for node in range(1, self.count + 1):
+            self.tool("start", self.folder, str(node))
+        for node in range(1, self.count + 1):
+            wait_until(lambda n=node: self.lockctl(n, "status").returncode == 0 and self.status(n)["state"] == "active",
+                       f"node {node} serves again")
+
     def path(self, name):
         return os.path.join(self.folder, name)
 

@@ -153,7 +153,8 @@ typedef void lock_evs_writable_fn(lock_evs* evs, void* arg);
 typedef struct lock_evs_options {
   size_t size; /* sizeof(lock_evs_options). */
 
-  /* NULL: the environment's LOCKD_SOCKET, or /run/lockd/lockd.sock. */
+  /* NULL: the environment's LOCKD_SOCKET, or /run/lockd/lockd.sock. Of several paths with ':'
+   * between them, the first that takes the connection. */
   const char* socket_path;
 
   /* What people see as the client. NULL: this process' command line. */

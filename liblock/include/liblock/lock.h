@@ -94,7 +94,10 @@ LOCK_API const char* lock_strerror(int error);
 typedef struct lock_options {
   size_t size; /* sizeof(lock_options). */
 
-  /* NULL: the environment's LOCKD_SOCKET, or /run/lockd/lockd.sock. */
+  /* NULL: the environment's LOCKD_SOCKET, or /run/lockd/lockd.sock. Up to 8 paths with ':' between
+   * them are daemons of one cluster: when one is gone, the session goes on at the next that takes
+   * the connection, and keeps what it holds if that is done within the lease. One that is stopped,
+   * or that has no quorum, is stayed with. */
   const char* socket_path;
 
   /* What people see as the holder, up to 64 bytes are kept. NULL: this process' command line. */

@@ -157,6 +157,36 @@ TEST_CASE("without a daemon, or with something else in its place, the error says
   lock_close(client);
 }
 
+TEST_CASE("of several sockets the first that takes the connection serves") {
+  FakeDaemon first;
+  FakeDaemon second;
+  const std::string both = first.path() + ":" + second.path();
+  const lock_options options = options_for(both, 10'000);
+  lock_client* made = nullptr;
+  REQUIRE(lock_connect(&options, &made) == 0);
+  const Client client(made);
+  lock_grant grant{};
+  REQUIRE(acquire(client, "jobs", -1, grant) == 0);
+  CHECK(first.acquires() == 1);
+  first.stop();
+  first.forget_sessions();
+  second
+      .forget_sessions();  // Nor does the other know the session: it is lost, and a new one opens.
+  CHECK(turn_until(client.get(), [&] { return lock_is_held(client.get(), &grant) == 0; }));
+  REQUIRE(acquire(client, "jobs", -1, grant) == 0);
+  CHECK(second.acquires() == 1);
+  second.stop();
+  CHECK(try_connect(both, 10'000) == LOCK_ERROR_NO_DAEMON);
+}
+
+TEST_CASE("sockets that can not be are refused") {
+  CHECK(try_connect("", 1) == LOCK_ERROR_INVALID);
+  CHECK(try_connect("/a::/b", 1) == LOCK_ERROR_INVALID);
+  CHECK(try_connect("/a:" + std::string(200, 'b'), 1) == LOCK_ERROR_INVALID);
+  CHECK(try_connect("/1:/2:/3:/4:/5:/6:/7:/8", 1) == LOCK_ERROR_NO_DAEMON);
+  CHECK(try_connect("/1:/2:/3:/4:/5:/6:/7:/8:/9", 1) == LOCK_ERROR_INVALID);
+}
+
 TEST_CASE("a refusal comes with its advice") {
   FakeDaemon daemon;
   const std::pair<Refusal, int> refusals[] = {{Refusal::limit, LOCK_ERROR_LIMIT},
