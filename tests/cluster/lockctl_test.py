@@ -212,6 +212,31 @@ def a_frozen_command_writes_nothing_when_the_next_has_the_lock():
             wait_until(lambda: not any(map(is_running, family)), "the whole group is dead")
 
 
+def a_freezer_stops_what_left_the_group():
+    with Cluster(3) as cluster:
+        stamps = cluster.path("stamps")
+        note = f"echo $$; while :; do read -r up x < /proc/uptime; echo $up >> {stamps}; done"
+        script = f"setsid sh -c '{note}' & until [ -s {stamps} ]; do :; done; wait"
+        with running(cluster, 3, "--on-lost", "freeze", "a", "--", "sh", "-c", script) as process:
+            escaped = int(line(process))
+            try:
+                with running(cluster, 1, "--wait", "60s", "a", "--", "cat", "/proc/uptime") as other:
+                    wait_until(lambda: os.path.exists(stamps) and waiters(cluster, 1, "a"), "another waits")
+                    cluster.tool("kill", cluster.folder, "3")
+                    granted = float(line(other).split()[0])
+                    check(other.wait(timeout=h.DEADLINE) == 0, "the next holder ran")
+                if "cgroup.freeze" not in process.stderr.readline():
+                    print("NOT RUN: a_freezer_stops_what_left_the_group: no cgroup of version 2 that we may write")
+                    return
+                check(last_stamp(stamps) <= granted, f"stopped before the grant at {granted}")
+                process.send_signal(signal.SIGTERM)
+                check(process.wait(timeout=h.DEADLINE) == 79, "79 lost")
+                wait_until(lambda: not is_running(escaped), "it ends with lockctl")
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(escaped, signal.SIGKILL)
+
+
 def what_left_the_group_is_for_tokens_alone():
     """The limit that docs/safety.md names: a process that made itself a session of its own outlives the lock."""
     with Cluster(3) as cluster:
@@ -262,6 +287,62 @@ def waiting_outlives_a_daemon():
             cluster.tool("start", cluster.folder, "3")
             wait_until(lambda: waiters(cluster, 1, "a"), "it waits again")
             check(process.poll() is None, "and has not given up")
+
+
+def a_session_goes_on_at_another_daemon():
+    with Cluster(3) as cluster:
+        cluster.restart_with("lease_ms = 20000")
+        both = f"{cluster.socket(1)}:{cluster.socket(2)}"
+        command = [LOCKCTL, "--socket", both, "run", "a", "--", "sh", "-c", "echo $LOCK_TOKEN; cat"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+            try:
+                token = int(line(holder))
+
+                def held_at():
+                    answer = cluster.lockctl(3, "--json", "show", "a")
+                    holders = json.loads(answer.stdout)["holders"] if answer.returncode == 0 else []
+                    return [(held["node"], held["token"]) for held in holders]
+
+                check(held_at() == [(1, token)], f"held at its own: {held_at()}")
+                cluster.tool("kill", cluster.folder, "1")
+                wait_until(lambda: held_at() == [(2, token)], "the same grant at the other")
+                cluster.tool("start", cluster.folder, "1")
+                wait_until(lambda: cluster.status(1)["primary"], "node 1 is back")
+                # And back again, to a daemon that was started anew.
+                cluster.tool("kill", cluster.folder, "2")
+                wait_until(lambda: held_at() == [(1, token)], "the same grant at the first, in its second life")
+                check(run(cluster, 3, "-n", "a", "--", "true").returncode == 75, "nobody else has it")
+                holder.stdin.close()
+                check(holder.wait(timeout=h.DEADLINE) == 0, "it was never lost")
+            finally:
+                holder.kill()
+
+
+def another_time_namespace():
+    """The clocks of a container may be far from those of its machine."""
+    for ahead in (1_000_000, -1000):
+        inside = ["unshare", "--time", "--fork", "--boottime", str(ahead), "--monotonic", str(ahead)]
+        if (tried := h.run(*inside, "true")).returncode != 0:
+            print(f"NOT RUN: another_time_namespace: {tried.stderr.strip()}")
+            return
+        with Cluster(3) as cluster:
+            stamps = cluster.path("stamps")
+            command = [*inside, "--kill-child", LOCKCTL, "--socket", cluster.socket(3), "run", "a", "--", *stubborn(stamps)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as holder:
+                try:
+                    line(holder)
+                    with running(cluster, 1, "--wait", "60s", "a", "--", "cat", "/proc/uptime") as other:
+                        wait_until(lambda: waiters(cluster, 1, "a"), "another waits")
+                        began = last_stamp(stamps)
+                        wait_until(lambda: last_stamp(stamps) > began + 3, "it is held for longer than a lease")
+                        check(other.poll() is None and holder.poll() is None, "renewals count")
+                        cluster.tool("kill", cluster.folder, "3")
+                        check(holder.wait(timeout=h.DEADLINE) == 79, "79 lost")
+                        granted = float(line(other).split()[0])
+                        check(last_stamp(stamps) <= granted + ahead, f"dead before the grant at {granted}")
+                        check(other.wait(timeout=h.DEADLINE) == 0, "the next holder ran")
+                finally:
+                    holder.kill()
 
 
 class Terminal:
@@ -342,5 +423,6 @@ def a_terminal_belongs_to_the_command():
 
 h.main([exit_codes, names, passes_through, shared_and_exclusive, the_queue_is_seen, signals_reach_the_command,
         a_killed_lockctl_takes_its_command_along, a_lost_lock_ends_its_command_in_time, a_grace_to_clean_up,
-        a_frozen_command_writes_nothing_when_the_next_has_the_lock, what_left_the_group_is_for_tokens_alone,
+        a_frozen_command_writes_nothing_when_the_next_has_the_lock, a_freezer_stops_what_left_the_group,
+        a_session_goes_on_at_another_daemon, another_time_namespace, what_left_the_group_is_for_tokens_alone,
         without_a_quorum, waiting_outlives_a_daemon, a_terminal_belongs_to_the_command])

@@ -17,8 +17,9 @@ namespace {
 
 // In the new process, until exec. Reports errno through `failure`, which a successful exec closes.
 [[noreturn]] void become(const Command& command, char* const* arguments, pid_t group,
-                         const sigset_t& mask, pid_t parent, int failure) {
+                         const sigset_t& mask, const Freezer* freezer, pid_t parent, int failure) {
   setpgid(0, group);
+  if (freezer != nullptr) freezer->join();
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(kInternal);
   for (const auto& [name, value] : command.environment) setenv(name.c_str(), value.c_str(), 1);
@@ -32,7 +33,7 @@ namespace {
 }  // namespace
 
 base::Result<Child, StartFailure> Child::start(const Command& command, pid_t group,
-                                               const sigset_t& mask) {
+                                               const sigset_t& mask, const Freezer* freezer) {
   std::vector<char*> arguments;
   for (const std::string& argument : command.arguments)
     arguments.push_back(const_cast<char*>(argument.c_str()));
@@ -45,7 +46,7 @@ base::Result<Child, StartFailure> Child::start(const Command& command, pid_t gro
   }
   const pid_t parent = getpid();
   const pid_t pid = fork();
-  if (pid == 0) become(command, arguments.data(), group, mask, parent, failure[1]);
+  if (pid == 0) become(command, arguments.data(), group, mask, freezer, parent, failure[1]);
   const int fork_error = errno;
   close(failure[1]);
   int reason = 0;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "tools/lockctl/freezer.h"
 
 namespace tools::lockctl {
 
@@ -26,9 +27,11 @@ struct StartFailure {
 
 class Child {
  public:
-  // `mask` is the signal mask that the command starts with. It dies with us (PR_SET_PDEATHSIG).
+  // `mask` is the signal mask that the command starts with; it starts in the freezer, if there is
+  // one. It dies with us (PR_SET_PDEATHSIG).
   static base::Result<Child, StartFailure> start(const Command& command, pid_t group,
-                                                 const sigset_t& mask);
+                                                 const sigset_t& mask,
+                                                 const Freezer* freezer = nullptr);
 
   enum class News { ended, stopped };
 

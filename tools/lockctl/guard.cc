@@ -35,11 +35,13 @@ base::Duration left_of(base::Instant until, base::Instant now) {
 // The guard's own process. It allocates nothing and ends by _exit.
 class Watch {
  public:
-  Watch(int orders, base::Instant until, base::Duration grace, OnLost on_lost)
+  Watch(int orders, base::Instant until, base::Duration grace, OnLost on_lost,
+        const Freezer* freezer)
       : orders_(orders),
         timer_(timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC)),
         grace_(on_lost == OnLost::term ? grace : base::Duration(0)),
-        on_lost_(on_lost) {
+        on_lost_(on_lost),
+        freezer_(freezer) {
     set_until(until);
   }
 
@@ -101,6 +103,7 @@ class Watch {
   void freeze_group() {
     ending_ = true;
     frozen_ = true;
+    if (freezer_ != nullptr) freezer_->freeze();
     ::kill(0, SIGSTOP);
   }
 
@@ -115,6 +118,7 @@ class Watch {
 
   // Ends the guard too: that is how lockctl learns of it.
   [[noreturn]] void kill_group() {
+    if (freezer_ != nullptr) freezer_->kill();
     ::kill(0, SIGKILL);
     _exit(1);
   }
@@ -132,6 +136,7 @@ class Watch {
   int timer_;
   base::Duration grace_;
   OnLost on_lost_;
+  const Freezer* freezer_;  // Null: there is none.
   base::Instant end_at_;
   base::Instant kill_at_;
   bool ending_ = false;
@@ -155,7 +160,7 @@ void give(int orders, const Order& order) {
 }  // namespace
 
 base::Result<Guard, std::string> Guard::start(base::Instant until, base::Duration grace,
-                                              OnLost on_lost) {
+                                              OnLost on_lost, const Freezer* freezer) {
   std::array<int, 2> ends{};
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return base::error(std::string("can not make a socket pair: ") + std::strerror(errno));
@@ -174,7 +179,7 @@ base::Result<Guard, std::string> Guard::start(base::Instant until, base::Duratio
     close(ends[1]);
     // A pipeline that reads our output must see its end with the command's, not with ours.
     for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) close(stream);
-    Watch(ends[0], until, grace, on_lost).run();
+    Watch(ends[0], until, grace, on_lost, freezer).run();
   }
   setpgid(pid, pid);  // Whichever of the two is first.
   close(ends[0]);

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "tools/lockctl/freezer.h"
 
 namespace tools::lockctl {
 
@@ -21,9 +22,11 @@ class Guard {
  public:
   // Forks the guard, with a process group of its own. `until` is when the lease runs out on this
   // machine's clocks (tools/clocks.h), `grace` the time between asking the group to end and killing
-  // it (OnLost::term); all ends before `until`.
+  // it (OnLost::term); all ends before `until`. A freezer stops (OnLost::freeze) and kills what has
+  // left the group as well; the guard is not in it.
   static base::Result<Guard, std::string> start(base::Instant until, base::Duration grace,
-                                                OnLost on_lost = OnLost::term);
+                                                OnLost on_lost = OnLost::term,
+                                                const Freezer* freezer = nullptr);
 
   Guard(Guard&& other) noexcept;
   Guard& operator=(Guard&&) = delete;

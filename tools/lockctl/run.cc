@@ -14,6 +14,7 @@
 #include "tools/lockctl/acquire.h"
 #include "tools/lockctl/child.h"
 #include "tools/lockctl/exit_code.h"
+#include "tools/lockctl/freezer.h"
 #include "tools/lockctl/guard.h"
 #include "tools/lockctl/name.h"
 #include "tools/lockctl/signals.h"
@@ -43,8 +44,11 @@ class Wrapped {
     if (lost_)
       return base::error(
           Failure{kUnavailable, "the lease was over before the command could start"});
+    if (options_.on_lost == OnLost::freeze) {
+      if (auto freezer = Freezer::create()) freezer_.emplace(std::move(*freezer));
+    }
     auto guard = Guard::start(until_, std::min(options_.grace, (until_.boot - start.boot) / 2),
-                              options_.on_lost);
+                              options_.on_lost, freezer());
     if (!guard) return base::error(Failure{kInternal, guard.error()});
     guard_.emplace(std::move(*guard));
     group_ = guard_->group();
@@ -52,7 +56,7 @@ class Wrapped {
     Terminal terminal(group_);
     // Not to somebody whose output another program of the pipeline shows: that one wants the keys.
     if (isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1) terminal.lend();
-    auto child = Child::start(command(), group_, signals_.original_mask());
+    auto child = Child::start(command(), group_, signals_.original_mask(), freezer());
     if (!child) {
       guard_->stop();
       release();
@@ -112,6 +116,8 @@ class Wrapped {
     return false;
   }
 
+  const Freezer* freezer() const { return freezer_ ? &*freezer_ : nullptr; }
+
   // Its guard has stopped the command, or is about to, for good.
   bool frozen() const { return lost_ && options_.on_lost == OnLost::freeze; }
 
@@ -120,6 +126,7 @@ class Wrapped {
     if (!frozen()) {
       ::kill(-group_, signal);
     } else if (signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT) {
+      if (freezer_) freezer_->kill();
       ::kill(-group_, SIGKILL);
     }
   }
@@ -154,19 +161,21 @@ class Wrapped {
     if (valid == 0) {
       lost_ = true;
       if (guard_) guard_->lose(until_);
-      if (frozen() && guard_) {
-        std::fprintf(
-            stderr,
-            "lockctl: %s: the lock was lost; the command is stopped. It goes on without the "
-            "lock by \"kill -CONT -- -%d\", and ends by \"kill -KILL -- -%d\"\n",
-            printable(options_.name).c_str(), group_, group_);
-      }
+      if (frozen() && guard_) tell_frozen();
       return;
     }
     const base::Instant until = now + base::Duration(static_cast<std::int64_t>(valid));
     if (until.boot - until_.boot < kRenewalStep) return;
     until_ = until;
     if (guard_) guard_->extend(until_);
+  }
+
+  void tell_frozen() const {
+    const std::string thaw = freezer_ ? "echo 0 > " + freezer_->path() + "/cgroup.freeze; " : "";
+    std::fprintf(stderr,
+                 "lockctl: %s: the lock was lost; the command is stopped. It goes on without the "
+                 "lock by \"%skill -CONT -- -%d\", and ends by \"kill -TERM %d\"\n",
+                 printable(options_.name).c_str(), thaw.c_str(), group_, getpid());
   }
 
   // The daemon's word is awaited, so that who comes next finds the lock free. The work is done
@@ -188,6 +197,7 @@ class Wrapped {
   Held held_;
   bool tell_;
   Signals signals_;
+  std::optional<Freezer> freezer_;
   std::optional<Guard> guard_;  // None once it has ended the group.
   pid_t group_ = 0;
   base::Instant until_;
