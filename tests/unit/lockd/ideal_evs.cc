@@ -223,6 +223,9 @@ void World::write(std::uint32_t node) {
   if (!host.writing || host.disk_stuck || host.frozen) {
     return;
   }
+  if (power && !power(host)) {
+    return;
+  }
   const RecordSlot slot = encode_record(host.writing->record);
   host.disk = decode_record(slot);
   CHECK(host.disk == host.writing->record);

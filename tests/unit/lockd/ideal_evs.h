@@ -98,8 +98,12 @@ class World {
   // The node delivers in the regular configuration what it has not delivered of the first `upto`.
   void deliver(std::uint32_t node, std::size_t upto = SIZE_MAX);
 
-  // The record under way becomes durable, unless the disk is stuck.
+  // The record under way becomes durable, unless the disk is stuck, or the power fails.
   void write(std::uint32_t node);
+
+  // Asked before a record becomes durable. False: the power has failed instead, and the test has
+  // crashed whom it concerns.
+  std::function<bool(Host&)> power;
 
   // The token goes once around each ring whose members all run.
   void rotate();

@@ -73,24 +73,62 @@ std::optional<Record> record_in(const std::string& content) {
   return file->record();
 }
 
-TEST_CASE("a write that stops at any byte leaves the old record or the new one") {
-  State state;
-  const Record first = next(*state.open().record(), 1);
-  REQUIRE(state.open().write(first));
-  const std::string before = state.content();
-  const Record second = next(first, 2);
-  REQUIRE(state.open().write(second));
-  const std::string after = state.content();
-  std::size_t old_ones = 0;
-  for (std::size_t cut = 0; cut <= kRecordFileBytes; ++cut) {
-    const auto found = record_in(after.substr(0, cut) + before.substr(cut));
-    REQUIRE(found);
-    const bool old_one = *found == first;
-    CHECK((old_one || *found == second));
-    if (old_one) ++old_ones;
+// A record, the next one, and what the file holds with each of them.
+struct Step {
+  explicit Step(State& state, std::uint64_t ceiling)
+      : old_record(*state.open().record()),
+        new_record(next(old_record, ceiling)),
+        before(state.content()) {
+    REQUIRE(state.open().write(new_record));
+    after = state.content();
   }
-  CHECK(old_ones > 0);
-  CHECK(old_ones <= kRecordFileBytes);
+
+  // Whether the old record is found in this mixture of the two contents; if not, it is the new one.
+  bool leaves_old(const std::string& mixture) const {
+    const auto found = record_in(mixture);
+    REQUIRE(found);
+    CHECK((*found == old_record || *found == new_record));
+    return *found == old_record;
+  }
+
+  Record old_record;
+  Record new_record;
+  std::string before;
+  std::string after;
+};
+
+TEST_CASE("a write into either slot that stops at any byte leaves the old record or the new one") {
+  State state;
+  for (const std::uint64_t ceiling : {1u, 2u, 3u, 4u}) {
+    const Step step(state, ceiling);
+    std::size_t old_ones = 0;
+    for (std::size_t cut = 0; cut <= kRecordFileBytes; ++cut) {
+      old_ones += step.leaves_old(step.after.substr(0, cut) + step.before.substr(cut));
+    }
+    CHECK(old_ones > 0);
+    CHECK(old_ones <= kRecordFileBytes);
+  }
+}
+
+// A disk writes sectors whole, and in any order.
+TEST_CASE("a write of which any of the sectors arrive leaves the old record or the new one") {
+  constexpr std::size_t kSector = 512;
+  constexpr std::size_t kSectors = kRecordSlotBytes / kSector;
+  State state;
+  for (const std::uint64_t ceiling : {1u, 2u, 3u, 4u}) {
+    const Step step(state, ceiling);
+    const std::size_t slot = slot_of(step.new_record.generation) * kRecordSlotBytes;
+    for (unsigned arrived = 0; arrived < 1u << kSectors; ++arrived) {
+      std::string mixture = step.before;
+      for (std::size_t sector = 0; sector < kSectors; ++sector) {
+        if ((arrived >> sector & 1) == 0) continue;
+        const std::size_t at = slot + sector * kSector;
+        mixture.replace(at, kSector, step.after, at, kSector);
+      }
+      const bool all_arrived = mixture == step.after;
+      CHECK(step.leaves_old(mixture) == !all_arrived);
+    }
+  }
 }
 
 TEST_CASE("a flipped bit in one slot leaves the record of the other") {
