@@ -43,7 +43,7 @@ class Resources:
 class Clients:
     """The workers; one that was killed is replaced by another one."""
 
-    def __init__(self, build, history, seed, nodes, resources):
+    def __init__(self, build, history, seed, nodes, resources, of_node=CLIENTS_OF_NODE):
         self.build = build
         self.history = history
         self.seed = seed
@@ -52,7 +52,7 @@ class Clients:
         self.processes = {}  # By name: "node.place.life".
         self.started = 0
         for node in nodes.ids:
-            for place in range(1, CLIENTS_OF_NODE + 1):
+            for place in range(1, of_node + 1):
                 self.start(f"{node}.{place}.1")
 
     def start(self, name):
@@ -100,7 +100,7 @@ class Clients:
 class Drill:
     """Runs one cluster for so many seconds in `folder`; the history is in folder/history."""
 
-    def __init__(self, build, folder, count=5, profile="fast", seed=1):
+    def __init__(self, build, folder, count=5, profile="fast", seed=1, clients_of_node=CLIENTS_OF_NODE):
         self.history = os.path.join(folder, "history")
         self.lease = LEASE_SECONDS[profile]
         os.makedirs(self.history)
@@ -109,6 +109,7 @@ class Drill:
         self.build = build
         self.folder = folder
         self.seed = seed
+        self.clients_of_node = clients_of_node
 
     def run(self, play):
         """`play` lets things go wrong meanwhile. The counts of the faults, by kind."""
@@ -117,7 +118,8 @@ class Drill:
             clients = None
             try:
                 resources.await_start()
-                self.clients = clients = Clients(self.build, self.history, self.seed, self.nodes, resources)
+                self.clients = clients = Clients(self.build, self.history, self.seed, self.nodes, resources,
+                                                 self.clients_of_node)
                 self.faults = Faults(self.nodes, clients, self.recorder, self.seed, self.lease)
                 play()
                 self.recover()
