@@ -3,12 +3,15 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/random.h"
+#include "evs/net/clocks.h"
 #include "tests/unit/evs_net/free_addresses.h"
 #include "tests/unit/evs_net/loop.h"
 #include "tests/unit/evs_net/sealing.h"
@@ -251,6 +254,39 @@ TEST_CASE("a listener may multicast at each delivery, and the loop still gets it
   CHECK(peer.multicast("first"));
   int turns = 0;
   CHECK(loop.run_until([&] { return ++turns > 20 && peer.delivered.size() > 5000; }));
+}
+
+TEST_CASE("a token counts from when it was read, however long the loop was away [rule 6.2]") {
+  struct Watcher : Recorder {
+    using Recorder::Recorder;
+    void on_progress(base::Instant now) override {
+      Recorder::on_progress(now);
+      const base::Instant receipt = member->node().evidence().last_receipt;
+      if (receipt.boot == seen.boot) return;
+      seen = receipt;
+      ++receipts;
+      CHECK(receipt.boot >= pause_end.boot);
+      CHECK(receipt.raw >= pause_end.raw);
+    }
+    base::Instant pause_end;
+    base::Instant seen;
+    std::size_t receipts = 0;
+  };
+  Loop loop;
+  const auto addresses = free_addresses(2);
+  Recorder pauses(loop, config_of(1, addresses));
+  Watcher watches(loop, config_of(2, addresses));
+  REQUIRE(loop.run_until([&] { return pauses.in_ring_of(2) && watches.in_ring_of(2); }));
+  pauses.answer = [&](const std::string&) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    watches.pause_end = evs::net::read_clocks();
+  };
+  for (std::size_t sent = 1; sent <= 20; ++sent) {
+    const std::size_t receipts = watches.receipts;
+    REQUIRE(watches.multicast("x"));
+    CHECK(loop.run_until(
+        [&] { return pauses.delivered.size() == sent && watches.receipts > receipts + 1; }));
+  }
 }
 
 TEST_CASE("a member that leaves is gone for the other at once, without a time-out") {
