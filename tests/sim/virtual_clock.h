@@ -40,11 +40,18 @@ class VirtualClock {
     Duration when(Duration shown) const {
       const Duration local = shown - offset;
       if (local <= Duration(0)) return Duration(0);
-      auto guess = Duration(static_cast<std::int64_t>(static_cast<double>(local.count()) /
-                                                      (1.0 + static_cast<double>(ppm) / 1e6)));
-      while (guess > Duration(0) && scaled(guess) >= local) guess -= Duration(1000);
-      while (scaled(guess) < local) guess += Duration(1);
-      return guess;
+      const auto guess = Duration(static_cast<std::int64_t>(
+          static_cast<double>(local.count()) / (1.0 + static_cast<double>(ppm) / 1e6)));
+      Duration before = guess;  // A time at which it does not yet show so much.
+      while (before > Duration(0) && scaled(before) >= local) before -= Duration(1000);
+      Duration after = guess;
+      while (scaled(after) < local) after += Duration(1000);
+      if (scaled(before) >= local) return before;
+      while (after - before > Duration(1)) {
+        const Duration middle = before + (after - before) / 2;
+        (scaled(middle) < local ? before : after) = middle;
+      }
+      return after;
     }
     Duration scaled(Duration d) const { return d + Duration(d.count() / 1000 * ppm / 1000); }
   };
