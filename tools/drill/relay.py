@@ -13,18 +13,24 @@ class RelayFailure(Exception):
 
 
 class Relay:
-    """Between all pairs of `nodes`, {id: "HOST:PORT"}; its commands are in tools/relay/README.md."""
+    """Between all pairs of `nodes`, {id: "HOST:PORT"}, over UDP or TCP; its commands are in tools/relay/README.md."""
 
-    def __init__(self, build, control, nodes, seed=1):
+    def __init__(self, build, control, nodes, seed=1, tcp=False):
         self.control = control
         command = [os.path.join(build, "tools", "relay"), "run", "--control", control, "--seed", str(seed)]
+        if tcp:
+            command.append("--tcp")
         for node, address in nodes.items():
             command += ["--node", f"{node}={address}"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.links = {}  # (from, to): where the relay takes what goes that way.
+        self.proxies = {}  # from: where it takes connections that say by SOCKS5 where they go.
         for line in self.process.stdout:
             if line == "ready\n":
                 return
+            if proxy := re.fullmatch(r"proxy (\d+) at=(\S+)\n", line):
+                self.proxies[int(proxy[1])] = proxy[2]
+                continue
             source, to, address = re.fullmatch(r"link (\d+) (\d+) at=(\S+) to=\S+\n", line).groups()
             self.links[int(source), int(to)] = address
         raise RelayFailure(f"the relay ended with {self.process.wait()}")

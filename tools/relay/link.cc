@@ -5,6 +5,13 @@
 
 namespace tools::relay {
 
+namespace {
+
+constexpr Duration kFirstResend = std::chrono::milliseconds(200);
+constexpr int kResendsMax = 5;
+
+}  // namespace
+
 void Link::set(const LinkSettings& settings) {
   settings_ = settings;
   if (!settings_.cut) return;
@@ -23,15 +30,7 @@ void Link::receive(Duration now, base::Bytes datagram) {
     ++counts_.lost;
     return;
   }
-  Duration leaves = now;
-  if (settings_.bits_per_second > 0) {
-    const std::uint64_t nanoseconds =
-        datagram.size() * 8 * 1'000'000'000 / settings_.bits_per_second;
-    sending_until_ =
-        std::max(sending_until_, now) + Duration(static_cast<std::int64_t>(nanoseconds));
-    leaves = sending_until_;
-  }
-  Duration due = leaves + settings_.delay + random_.between(Duration(0), settings_.jitter);
+  Duration due = leaves(now, datagram.size());
   due = std::max(due, last_due_);
   if (drawn(settings_.reordering)) {
     ++counts_.reordered;
@@ -44,6 +43,31 @@ void Link::receive(Duration now, base::Bytes datagram) {
     ++counts_.duplicated;
     wait(due, datagram);
   }
+}
+
+// By the rate, the delay and the jitter.
+Duration Link::leaves(Duration now, std::size_t bytes) {
+  Duration leaves = now;
+  if (settings_.bits_per_second > 0) {
+    const std::uint64_t nanoseconds = bytes * 8 * 1'000'000'000 / settings_.bits_per_second;
+    sending_until_ =
+        std::max(sending_until_, now) + Duration(static_cast<std::int64_t>(nanoseconds));
+    leaves = sending_until_;
+  }
+  return leaves + settings_.delay + random_.between(Duration(0), settings_.jitter);
+}
+
+Duration Link::carry(Duration now, std::size_t bytes) {
+  ++counts_.received;
+  Duration due = leaves(now, bytes);
+  Duration timeout = kFirstResend;
+  for (int sent = 0; sent < kResendsMax && drawn(settings_.loss); ++sent) {
+    ++counts_.lost;
+    due += timeout;
+    timeout *= 2;
+  }
+  ++counts_.forwarded;
+  return due;
 }
 
 void Link::wait(Duration due, base::Bytes datagram) {

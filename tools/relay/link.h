@@ -1,5 +1,6 @@
-// What happens to the datagrams from one node to another: loss, delay, duplication, reordering, a
-// rate, a cut. Pure: the time and the seed are told, sockets are main.cc's. What waits is bounded.
+// What happens to the datagrams from one node to another, or to the bytes of its connections: loss,
+// delay, duplication, reordering, a rate, a cut. Pure: the time and the seed are told, sockets are
+// server.cc's and streams.cc's. What waits is bounded.
 #pragma once
 
 #include <cstddef>
@@ -51,6 +52,11 @@ class Link {
 
   void receive(Duration now, base::Bytes datagram);
 
+  // A piece of a connection that comes now: when it goes on. What is lost is sent again, by whom
+  // TCP would have it sent: later, after 200 ms and then twice as long each time, five times at
+  // most. Nothing is duplicated or reordered, and a cut is the caller's business.
+  Duration carry(Duration now, std::size_t bytes);
+
   // The next datagram that is due.
   std::optional<base::Buffer> poll(Duration now);
 
@@ -62,6 +68,7 @@ class Link {
 
  private:
   bool drawn(std::uint32_t of_a_million) { return random_.chance(of_a_million, 1'000'000); }
+  Duration leaves(Duration now, std::size_t bytes);
   void wait(Duration due, base::Bytes datagram);
 
   base::Random random_;

@@ -1,5 +1,5 @@
-// relay: stands between the nodes of a cluster and does to their datagrams what a bad network
-// would. See tools/relay/README.md.
+// relay: stands between the nodes of a cluster and does to their datagrams, or connections, what a
+// bad network would. See tools/relay/README.md.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
   run->add_option("--control", options.control, "Path of the control socket")->required();
   run->add_option("--listen", options.listen, "The relay's own address (127.0.0.1)");
   run->add_option("--base-port", options.base_port, "First of its ports, one a link; else any");
+  run->add_flag("--tcp", options.tcp, "Carry TCP connections instead of datagrams");
   run->add_option("--seed", options.seed, "Of all chance (1)");
 
   std::string path;

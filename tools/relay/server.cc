@@ -25,46 +25,6 @@ Duration now() {
   return std::chrono::steady_clock::now().time_since_epoch();
 }
 
-std::optional<sockaddr_storage> parse(const std::string& host, std::uint16_t port) {
-  sockaddr_storage address{};
-  if (uv_ip4_addr(host.c_str(), port, reinterpret_cast<sockaddr_in*>(&address)) == 0 ||
-      uv_ip6_addr(host.c_str(), port, reinterpret_cast<sockaddr_in6*>(&address)) == 0) {
-    return address;
-  }
-  return std::nullopt;
-}
-
-std::optional<sockaddr_storage> parse(const std::string& text) {
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0) return std::nullopt;
-  std::string host = text.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  }
-  const std::string digits = text.substr(colon + 1);
-  const bool plain = !digits.empty() && digits.size() <= 5 &&
-                     std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; });
-  const int port = plain ? std::stoi(digits) : 0;
-  if (port < 1 || port > 65535) return std::nullopt;
-  return parse(host, static_cast<std::uint16_t>(port));
-}
-
-const sockaddr* generic(const sockaddr_storage& address) {
-  return reinterpret_cast<const sockaddr*>(&address);
-}
-
-std::string text_of(const sockaddr_storage& address) {
-  char host[64] = {};
-  if (address.ss_family == AF_INET) {
-    const auto* ip4 = reinterpret_cast<const sockaddr_in*>(&address);
-    uv_ip4_name(ip4, host, sizeof host);
-    return std::string(host) + ":" + std::to_string(ntohs(ip4->sin_port));
-  }
-  const auto* ip6 = reinterpret_cast<const sockaddr_in6*>(&address);
-  uv_ip6_name(ip6, host, sizeof host);
-  return "[" + std::string(host) + "]:" + std::to_string(ntohs(ip6->sin6_port));
-}
-
 // A connected socket, or -1.
 int connect_to(const std::string& path) {
   sockaddr_un address{};
@@ -139,45 +99,70 @@ base::Result<std::unique_ptr<Server>, std::string> Server::create(const ServerOp
 }
 
 std::string Server::bind_links() {
+  if (options_.tcp) streams_ = std::make_unique<Streams>(loop_, state_);
   std::uint32_t next_port = options_.base_port;
+  std::string wrong;
+  const auto next = [&]() -> std::optional<sockaddr_storage> {
+    if (next_port > 65535) {
+      wrong = "--base-port: too high for so many links";
+      return std::nullopt;
+    }
+    const auto at = parse(options_.listen, static_cast<std::uint16_t>(next_port));
+    if (!at) wrong = "--listen: '" + options_.listen + "' is no numeric address";
+    if (next_port != 0) ++next_port;
+    return at;
+  };
   for (auto& [direction, link] : state_.all()) {
     const std::string& to = options_.nodes.at(direction.second);
     const auto destination = parse(to);
     if (!destination) return "--node: '" + to + "' is no address; it is HOST:PORT, numeric";
-    if (next_port > 65535) return "--base-port: too high for so many links";
-    const auto at = parse(options_.listen, static_cast<std::uint16_t>(next_port));
-    if (!at) return "--listen: '" + options_.listen + "' is no numeric address";
+    const auto at = next();
+    if (!at) return wrong;
     if (at->ss_family != destination->ss_family) {
       return "--listen and --node: one is IPv4 and the other IPv6; use one kind";
     }
-    if (next_port != 0) ++next_port;
-    auto& port = ports_.emplace(direction, std::make_unique<Port>()).first->second;
-    port->server = this;
-    port->direction = direction;
-    port->to = *destination;
-    port->at = *at;
-    uv_udp_init(&loop_, &port->socket);
-    port->socket.data = port.get();
-    if (const int error = uv_udp_bind(&port->socket, generic(port->at), 0); error != 0) {
-      return "cannot listen at " + text_of(port->at) + ": " + uv_strerror(error);
-    }
-    int length = sizeof port->at;
-    uv_udp_getsockname(&port->socket, reinterpret_cast<sockaddr*>(&port->at), &length);
-    int bytes = kReceiveBufferBytes;  // As far as the kernel allows.
-    uv_recv_buffer_size(reinterpret_cast<uv_handle_t*>(&port->socket), &bytes);
-    uv_udp_recv_start(
-        &port->socket,
-        [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
-          auto& free = static_cast<Port*>(handle->data)->server->buffer_;
-          *buffer = uv_buf_init(free.data(), static_cast<unsigned>(free.size()));
-        },
-        [](uv_udp_t* socket, ssize_t size, const uv_buf_t* buffer, const sockaddr* from, unsigned) {
-          if (size < 0 || from == nullptr) return;
-          auto& to_port = *static_cast<Port*>(socket->data);
-          to_port.server->receive(
-              to_port, std::as_bytes(std::span(buffer->base, static_cast<std::size_t>(size))));
-        });
+    wrong = streams_ ? streams_->listen(direction, *at, *destination)
+                     : bind_datagrams(direction, *at, *destination);
+    if (!wrong.empty()) return wrong;
   }
+  if (!streams_) return {};
+  for (const auto& [node, address] : options_.nodes) {
+    const auto at = next();
+    if (!at) return wrong;
+    wrong = streams_->listen_proxy(node, *at);
+    if (!wrong.empty()) return wrong;
+  }
+  return {};
+}
+
+std::string Server::bind_datagrams(const Direction& direction, const sockaddr_storage& at,
+                                   const sockaddr_storage& to) {
+  auto& port = ports_.emplace(direction, std::make_unique<Port>()).first->second;
+  port->server = this;
+  port->direction = direction;
+  port->to = to;
+  port->at = at;
+  uv_udp_init(&loop_, &port->socket);
+  port->socket.data = port.get();
+  if (const int error = uv_udp_bind(&port->socket, generic(port->at), 0); error != 0) {
+    return "cannot listen at " + text_of(port->at) + ": " + uv_strerror(error);
+  }
+  int length = sizeof port->at;
+  uv_udp_getsockname(&port->socket, reinterpret_cast<sockaddr*>(&port->at), &length);
+  int bytes = kReceiveBufferBytes;  // As far as the kernel allows.
+  uv_recv_buffer_size(reinterpret_cast<uv_handle_t*>(&port->socket), &bytes);
+  uv_udp_recv_start(
+      &port->socket,
+      [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
+        auto& free = static_cast<Port*>(handle->data)->server->buffer_;
+        *buffer = uv_buf_init(free.data(), static_cast<unsigned>(free.size()));
+      },
+      [](uv_udp_t* socket, ssize_t size, const uv_buf_t* buffer, const sockaddr* from, unsigned) {
+        if (size < 0 || from == nullptr) return;
+        auto& to_port = *static_cast<Port*>(socket->data);
+        to_port.server->receive(
+            to_port, std::as_bytes(std::span(buffer->base, static_cast<std::size_t>(size))));
+      });
   return {};
 }
 
@@ -200,6 +185,7 @@ std::string Server::bind_control() {
 }
 
 std::string Server::links() const {
+  if (streams_) return streams_->text();
   std::string text;
   for (const auto& [direction, port] : ports_) {
     text += "link " + std::to_string(direction.first) + " " + std::to_string(direction.second) +
@@ -210,6 +196,7 @@ std::string Server::links() const {
 
 // From before anybody hears that the relay is ready.
 void Server::watch_signals() {
+  std::signal(SIGPIPE, SIG_IGN);  // Who hangs up on the relay does not end it.
   const int numbers[] = {SIGINT, SIGTERM};
   for (std::size_t i = 0; i < 2; ++i) {
     uv_signal_start(
@@ -230,6 +217,7 @@ void Server::receive(Port& port, base::Bytes datagram) {
 // Sends what is due, and sets the timer for what will be. A datagram that the kernel does not take
 // is lost like any other.
 void Server::pump() {
+  if (streams_) streams_->pump();
   const Duration time = now();
   std::optional<Duration> next;
   for (auto& [direction, port] : ports_) {

@@ -1,5 +1,5 @@
-// The relay on a libuv loop: a UDP socket for each direction between two nodes, and a control
-// socket that takes commands. What happens to a datagram is links.h's.
+// The relay on a libuv loop: for each direction between two nodes a UDP socket, or a TCP port of
+// streams.h, and a control socket that takes commands. What happens to a datagram is links.h's.
 #pragma once
 
 #include <uv.h>
@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "tools/relay/links.h"
+#include "tools/relay/streams.h"
 
 namespace tools::relay {
 
@@ -21,6 +22,7 @@ struct ServerOptions {
   std::uint16_t base_port = 0;        // The links' ports follow each other from here; 0: any.
   std::string control;                // The path of the control socket.
   std::uint64_t seed = 1;
+  bool tcp = false;  // Connections instead of datagrams.
 };
 
 class Server {
@@ -32,7 +34,7 @@ class Server {
   // Binds everything. The error says what is wrong, and what to do.
   static base::Result<std::unique_ptr<Server>, std::string> create(const ServerOptions& options);
 
-  // A line for each direction: where its datagrams are taken, and where they go.
+  // A line for each direction: where its datagrams or connections are taken, and where they go.
   std::string links() const;
 
   // Until SIGINT or SIGTERM.
@@ -45,6 +47,8 @@ class Server {
   Server(const ServerOptions& options, const std::vector<Node>& nodes);
 
   std::string bind_links();
+  std::string bind_datagrams(const Direction& direction, const sockaddr_storage& at,
+                             const sockaddr_storage& to);
   std::string bind_control();
   void watch_signals();
   void receive(Port& port, base::Bytes datagram);
@@ -60,6 +64,7 @@ class Server {
   uv_pipe_t control_{};
   uv_signal_t signals_[2]{};
   std::map<Direction, std::unique_ptr<Port>> ports_;
+  std::unique_ptr<Streams> streams_;  // If it is TCP.
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<char> buffer_;
 };

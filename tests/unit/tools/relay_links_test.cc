@@ -53,6 +53,30 @@ TEST_CASE("a link loses about as much as it is told to, and says so") {
   CHECK(link.counts().lost + arrived == 10'000);
 }
 
+TEST_CASE("a piece of a connection goes on at once, or later by what the link is told") {
+  Link link(1);
+  CHECK(link.carry(milliseconds(5), 1000) == milliseconds(5));
+  LinkSettings settings;
+  settings.delay = milliseconds(10);
+  settings.bits_per_second = 8'000'000;
+  link.set(settings);
+  CHECK(link.carry(milliseconds(5), 1000) == milliseconds(16));
+  CHECK(link.carry(milliseconds(5), 1000) == milliseconds(17));
+}
+
+TEST_CASE("a piece of a connection that is lost comes later, but comes") {
+  Link link(1);
+  LinkSettings settings;
+  settings.loss = 1'000'000;
+  link.set(settings);
+  CHECK(link.carry(Duration(0), 1) == milliseconds(200 * (1 + 2 + 4 + 8 + 16)));
+  CHECK(link.counts().lost == 5);
+  CHECK(link.counts().forwarded == 1);
+  // It holds up nothing else.
+  link.set({});
+  CHECK(link.carry(milliseconds(1), 1) == milliseconds(1));
+}
+
 TEST_CASE("a seed repeats what is lost") {
   Link one(3);
   Link same(3);
