@@ -72,6 +72,16 @@ def main():
     ended = well.run("--ci")
     check(ended.returncode == 0, "nothing to do for CI")
 
+    for system, package in (("etcd", "etcd-server"), ("redlock", "redis-server")):
+        lacks = Machine([package], root=is_root)
+        ended = lacks.run("--against", system)
+        check(ended.returncode == 0 and lacks.asked()[-1].endswith(f"--no-install-recommends {package}"),
+              f"what a drill runs against: {ended} {lacks.asked()}")
+        check(lacks.run().returncode == 0 and len([line for line in lacks.asked() if line != "sudo"]) == 2,
+              "and only for that")
+    ended = well.run("--against", "another")
+    check(ended.returncode == 64 and "--against etcd or --against redlock" in ended.stderr, f"no such system: {ended}")
+
     some = Machine(["libuv1-dev", "cmake"], root=is_root)
     ended = some.run()
     asked = [line for line in some.asked() if line != "sudo"]

@@ -1,5 +1,6 @@
-"""A drill: daemons, clients and resources as real processes of this machine, faults among them, and everything recorded
-for a judge. tests/cluster/chaos runs it unattended, tools/demo partition for people to watch."""
+"""A drill: daemons of one system (systems.py), clients and resources as real processes of this machine, faults among
+them, and everything recorded for a judge. tests/cluster/chaos runs it unattended, tools/demo partition for people to
+watch."""
 
 import os
 import signal
@@ -10,13 +11,12 @@ import time
 import lock_judge
 from faults import Faults
 from history import Recorder
-from nodes import END_SECONDS, Failure, Nodes, wait_until
+from nodes import END_SECONDS, Failure, wait_until
+from systems import SYSTEMS
 
 HERE = os.path.dirname(os.path.realpath(__file__))
-LEASE_SECONDS = {"default": 2.0, "fast": 0.7}  # lease_ms of each profile.
 LOCKS = 6
 CLIENTS_OF_NODE = 2
-RESOURCES = {"store": "checks", "plain": "trusts"}
 SETTLE_LEASES = 6  # How long after a fault locks may still be lost by it.
 QUIET_LEASES = 8  # How long everybody is left alone before the end.
 
@@ -24,12 +24,13 @@ QUIET_LEASES = 8  # How long everybody is left alone before the end.
 class Resources:
     """The processes that the locks protect."""
 
-    def __init__(self, folder, history):
-        self.paths = {name: os.path.join(folder, f"{name}.resource") for name in RESOURCES}
+    def __init__(self, folder, history, names):
+        """`names` says of each whether it checks tokens or trusts."""
+        self.paths = {name: os.path.join(folder, f"{name}.resource") for name in names}
         self.processes = [
             subprocess.Popen([sys.executable, os.path.join(HERE, "resource.py"), self.paths[name], history, name, "1",
                               how])
-            for name, how in RESOURCES.items()]
+            for name, how in names.items()]
 
     def await_start(self):
         wait_until(lambda: all(os.path.exists(path) for path in self.paths.values()), "the start of the resources")
@@ -43,8 +44,9 @@ class Resources:
 class Clients:
     """The workers; one that was killed is replaced by another one."""
 
-    def __init__(self, build, history, seed, nodes, resources, of_node=CLIENTS_OF_NODE):
+    def __init__(self, build, system, history, seed, nodes, resources, of_node=CLIENTS_OF_NODE):
         self.build = build
+        self.system = system
         self.history = history
         self.seed = seed
         self.nodes = nodes
@@ -59,7 +61,7 @@ class Clients:
         self.started += 1
         self.processes[name] = subprocess.Popen(
             [sys.executable, os.path.join(HERE, "worker.py"), name, self.history, str(self.seed * 10000 + self.started),
-             str(LOCKS), self.build, self.nodes.address(int(name.split(".")[0])), *self.resources])
+             str(LOCKS), self.system, self.build, self.nodes.address(int(name.split(".")[0])), *self.resources])
 
     def names(self):
         return list(self.processes)
@@ -100,12 +102,14 @@ class Clients:
 class Drill:
     """Runs one cluster for so many seconds in `folder`; the history is in folder/history."""
 
-    def __init__(self, build, folder, count=5, profile="fast", seed=1, clients_of_node=CLIENTS_OF_NODE):
+    def __init__(self, build, folder, count=5, profile="fast", seed=1, clients_of_node=CLIENTS_OF_NODE,
+                 system="ringlock"):
         self.history = os.path.join(folder, "history")
-        self.lease = LEASE_SECONDS[profile]
+        self.system = SYSTEMS[system]
+        self.lease = self.system.leases[profile]
         os.makedirs(self.history)
         self.recorder = Recorder(self.history, "faults")
-        self.nodes = Nodes(build, folder, count, profile, seed)
+        self.nodes = self.system.nodes(build, folder, count, profile, seed)
         self.build = build
         self.folder = folder
         self.seed = seed
@@ -114,12 +118,12 @@ class Drill:
     def run(self, play):
         """`play` lets things go wrong meanwhile. The counts of the faults, by kind."""
         with self.nodes:
-            resources = Resources(self.folder, self.history)
+            resources = Resources(self.folder, self.history, self.system.resources)
             clients = None
             try:
                 resources.await_start()
-                self.clients = clients = Clients(self.build, self.history, self.seed, self.nodes, resources,
-                                                 self.clients_of_node)
+                self.clients = clients = Clients(self.build, self.system.name, self.history, self.seed, self.nodes,
+                                                 resources, self.clients_of_node)
                 self.faults = Faults(self.nodes, clients, self.recorder, self.seed, self.lease)
                 play()
                 self.recover()
@@ -151,5 +155,5 @@ class Drill:
 
     def recover(self):
         self.faults.heal()
-        wait_until(lambda: all(self.nodes.serves(node) for node in self.nodes.ids), "the last primary component")
+        wait_until(lambda: all(self.nodes.serves(node) for node in self.nodes.ids), "the last service of all nodes")
         time.sleep(QUIET_LEASES * self.lease)

@@ -1,16 +1,14 @@
-"""The daemons of a drill, as children of this process, with the fault relay between them: start, kill, pause, cut."""
+"""The nodes of a drill: daemons as children of this process, with the fault relay between them. What the daemons are, a
+class of each system says (ringlock_nodes.py, etcd_nodes.py, redis_nodes.py)."""
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import time
-import uuid
 
 from relay import Relay
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 START_SECONDS = 60
 END_SECONDS = 10
 POLL_SECONDS = 0.02
@@ -28,9 +26,9 @@ def wait_until(condition, what, seconds=START_SECONDS):
         time.sleep(POLL_SECONDS)
 
 
-def free_ports(count):
-    """UDP ports of 127.0.0.1 that were free a moment ago."""
-    probes = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+def free_ports(count, kind=socket.SOCK_DGRAM):
+    """Ports of 127.0.0.1 that were free a moment ago."""
+    probes = [socket.socket(socket.AF_INET, kind) for _ in range(count)]
     try:
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
@@ -41,25 +39,40 @@ def free_ports(count):
 
 
 class Nodes:
-    """Daemons 1 to `count`. Use it as a context: at its end nothing of it runs."""
+    """Daemons 1 to `count`. Use it as a context: at its end nothing of it runs. A system has to say:
 
-    def __init__(self, build, folder, count, profile="default", seed=1):
+      prepare()         what is there before the daemons are started, start_relay() among it
+      command(node)     what starts a daemon; environment(node), if it needs one
+      address(node)     where a client of this node connects
+      answers(node)     whether the daemon, which runs, serves its clients
+    """
+
+    tcp = False  # Whether the nodes talk over connections, or by datagrams.
+    first_service = "the first service of all nodes"
+
+    def __init__(self, build, folder, count, seed):
         self.build = build
         self.folder = folder
         self.ids = list(range(1, count + 1))
-        self.profile = profile
         self.seed = seed
         self.processes = {}
         self.paused = set()
         self.groups = None  # Of a partition that stands.
         self.relay = None
 
+    def start_relay(self, own):
+        """Between the addresses at which the daemons themselves listen for each other, {id: "HOST:PORT"}."""
+        self.relay = Relay(self.build, os.path.join(self.folder, "relay.sock"), own, self.seed, self.tcp)
+
+    def environment(self, _node):
+        return None  # As it is.
+
     def __enter__(self):
         try:
             self.prepare()
             for node in self.ids:
                 self.start(node)
-            wait_until(lambda: all(self.serves(node) for node in self.ids), "the first primary component")
+            wait_until(lambda: all(self.serves(node) for node in self.ids), self.first_service)
         except BaseException:
             self.__exit__()
             raise
@@ -79,30 +92,6 @@ class Nodes:
         if self.relay is not None:
             self.relay.end()
 
-    def prepare(self):
-        lockctl = os.path.join(self.build, "tools", "lockctl")
-        subprocess.run([lockctl, "keygen", os.path.join(self.folder, "key")], check=True)
-        own = {node: f"127.0.0.1:{port}" for node, port in zip(self.ids, free_ports(len(self.ids)))}
-        self.relay = Relay(self.build, os.path.join(self.folder, "relay.sock"), own, self.seed)
-        cluster = uuid.UUID(int=self.seed, version=4)
-        for node in self.ids:
-            peers = "".join(f'[[node]]\nid = {peer}\naddresses = ["'
-                            f'{own[node] if peer == node else self.relay.links[node, peer]}"]\n' for peer in self.ids)
-            with open(self.config(node), "w", encoding="utf-8") as file:
-                file.write(f'node_id = {node}\nkey_file = "key"\nstate_dir = "{node}.state"\nsocket = "{node}.sock"\n'
-                           f'[cluster]\nname = "drill"\nuuid = "{cluster}"\nprofile = "{self.profile}"\n{peers}')
-            subprocess.run([self.lockd(), "init", "--config", self.config(node)], check=True, capture_output=True)
-
-    def lockd(self):
-        return os.path.join(self.build, "lockd", "lockd")
-
-    def config(self, node):
-        return os.path.join(self.folder, f"{node}.toml")
-
-    def address(self, node):
-        """Where a client of this node connects."""
-        return os.path.join(self.folder, f"{node}.sock")
-
     # ---- What can happen to them ----
 
     def runs(self, node):
@@ -111,7 +100,7 @@ class Nodes:
     def start(self, node):
         with open(os.path.join(self.folder, f"{node}.log"), "ab") as log:
             self.processes[node] = subprocess.Popen(
-                [self.lockd(), "--config", self.config(node)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                self.command(node), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(node))
 
     def kill(self, node):
         self.paused.discard(node)
@@ -143,17 +132,8 @@ class Nodes:
 
     # ---- What they say ----
 
-    def ask(self, node, *question):
-        """An answer of lockctl, or None."""
-        if not self.runs(node) or node in self.paused:
-            return None
-        answer = subprocess.run([os.path.join(self.build, "tools", "lockctl"), "--json", "--socket", self.address(node),
-                                 *question], capture_output=True, timeout=END_SECONDS)
-        return json.loads(answer.stdout) if answer.returncode == 0 else None
-
     def serves(self, node):
-        status = self.ask(node, "status")
-        return status is not None and status["primary"] and status["state"] == "active"
+        return self.runs(node) and node not in self.paused and self.answers(node)
 
     def check_alive(self):
         """A daemon that ended by itself has failed a check of its own."""

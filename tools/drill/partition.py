@@ -3,6 +3,7 @@
 the score. tools/demo partition builds and starts it.
 
   tools/demo partition [--seconds N] [--seed S] [--profile default|fast] [--script FILE] [--report FOLDER]
+                       [--against etcd|redlock]
 
 Without --script faults are drawn from the seed. A script has a line for each fault, SECONDS KIND [ARGUMENT...];
 tools/drill/partition.script is one, with those that hurt:
@@ -13,6 +14,10 @@ tools/drill/partition.script is one, with those that hurt:
 
 In a terminal a key does so at any time: p partition, c one-way cut, d pause a daemon, k kill a daemon, s pause a
 program, x kill a program, r restart all, h heal, q end. The report is FOLDER/report.html and FOLDER/report.json.
+
+--against does the same to Debian's etcd, or to Redlock on five of Debian's redis-server, with the same programs and the
+same judge, and shows what it sees: the exit code is 0 if locks were granted, whatever became of them. Leases last 2 s
+there, as with --profile default, and all locks are exclusive. Redlock has no tokens, and so no resource compares them.
 """
 
 import argparse
@@ -32,10 +37,13 @@ from drill import Drill
 from faults import KINDS
 from history import now
 from scoreboard import Scoreboard
+from systems import SYSTEMS, has_tokens
 
 KEYS = {"p": "partition", "c": "cut", "d": "pause_daemon", "k": "kill_daemon", "s": "pause_client", "x": "kill_client",
         "r": "restart_all"}
 PLAIN_SECONDS = 2  # Between two lines where no terminal is.
+ZEROS = ("belief_overlaps", "stale_accepted", "token_regressions", "unserved")  # Of what is promised.
+OF_TOKENS = ("stale_accepted", "token_regressions")
 CLEAR = "\x1b[H\x1b[J"
 
 
@@ -137,40 +145,60 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--profile", choices=("default", "fast"), default="fast")
+    parser.add_argument("--profile", choices=("default", "fast"))
     parser.add_argument("--script")
     parser.add_argument("--report", default="partition-report")
+    parser.add_argument("--against", choices=[name for name in SYSTEMS if name != "ringlock"])
     options = parser.parse_args()
+    system = SYSTEMS[options.against or "ringlock"]
+    profile = options.profile or next(iter(system.leases))
+    if profile not in system.leases:
+        parser.error(f"{system.title} has no profile {profile}: its leases last {system.leases['default']:.0f} s")
+    if system.program is not None and shutil.which(system.program) is None:
+        raise SystemExit(f"There is no {system.program} in PATH. As root: tools/install-deps --against {system.name}")
     script = read_script(options.script) if options.script else None
     build = os.environ["RINGLOCK_BUILD"]
     folder = tempfile.mkdtemp(prefix="ringlock-partition-")
     try:
-        drill = Drill(build, folder, profile=options.profile, seed=options.seed)
+        drill = Drill(build, folder, profile=profile, seed=options.seed, system=system.name)
         with single_keys() as keys:
             faults = drill.run(lambda: play(drill, script, options.seconds, keys))
         verdict = drill.judge()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(options.report, exist_ok=True)
-    title = f"Ringlock while the network splits: profile {options.profile}, seed {options.seed}"
+    title = f"{system.title} while the network splits: profile {profile}, seed {options.seed}"
     with open(os.path.join(options.report, "report.html"), "w", encoding="utf-8") as file:
-        file.write(report.page(title, verdict, faults))
+        file.write(report.page(title, verdict, faults, has_tokens(system)))
     with open(os.path.join(options.report, "report.json"), "w", encoding="utf-8") as file:
-        json.dump(verdict.as_json(), file)
-    return conclude(verdict, options.report)
+        json.dump({"system": system.name, **verdict.as_json()}, file)
+    return conclude(system, verdict, options.report)
 
 
-def conclude(verdict, folder):
+def conclude(system, verdict, folder):
+    """Prints the score; the exit code."""
     counters = verdict.counters
     for violation in verdict.violations:
         print(violation)
     print(f"\nThe report: {folder}/report.html")
-    print(f"{counters['late_writes']} writes came late to the resource that compares no tokens: their programs had been\n"
-          "stopped after they had looked at their deadlines. The one that compares tokens refused what was out of date.")
-    zeros = {name: counters[name] for name in ("belief_overlaps", "stale_accepted", "token_regressions", "unserved")}
-    print(f"RESULT checks={counters['operations']} " + " ".join(f"{name}={count}" for name, count in zeros.items()) +
+    tokens = has_tokens(system)
+    print(f"{system.title}: {counters['granted']} locks granted, {counters['lost']} lost, {counters['taken_over']} "
+          f"taken over, {counters['violations']} violations.")
+    if system.name == "ringlock":
+        print(f"{counters['late_writes']} writes came late to the resource that compares no tokens: their programs had "
+              "been\nstopped after they had looked at their deadlines. The one that compares tokens refused what was "
+              "out of date.")
+    else:
+        print(f"{counters['late_writes']} writes came late to the resource that compares no tokens: after their "
+              "writers' time, or\nafter a later owner. " +
+              (f"The one that compares tokens refused {counters['refused']} uses." if tokens else
+               "There are no tokens that another resource could compare."))
+    shown = {name: counters[name] if tokens or name not in OF_TOKENS else "-" for name in ZEROS}
+    print(f"RESULT checks={counters['operations']} " + " ".join(f"{name}={count}" for name, count in shown.items()) +
           f" late_writes={counters['late_writes']}")
-    return 0 if not any(zeros.values()) and counters["violations"] == 0 else 1
+    if system.name != "ringlock":
+        return 0 if counters["granted"] > 0 else 1
+    return 0 if not any(shown.values()) and counters["violations"] == 0 else 1
 
 
 if __name__ == "__main__":

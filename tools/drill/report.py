@@ -9,12 +9,19 @@ COLOURS = ["#4c78a8", "#f58518", "#54a24b", "#b279a2", "#9d755d", "#e45756", "#7
 
 EXPLANATION = """
 <p>Each row is a lock, each bar a time in which a program believed to hold it; the colour is the node that the program
-is connected to, and a pale bar is a lock that is shared. Grey bands are faults. No two bars of one row overlap, unless
-both are shared: that is what is promised, and what <code>belief_overlaps</code> counts.</p>
+is connected to, and a pale bar is a lock that is shared. Grey bands are faults. No two bars of one row should overlap,
+unless both are shared: <code>belief_overlaps</code> counts those that do.</p>
 <p>A program that is stopped between looking at its deadline and writing writes late when it wakes, whoever else has the
-lock by then. No lock service can prevent that. The resource <i>store</i> compares fencing tokens and has refused each
-write that was out of date (<code>stale_accepted=0</code>); the resource <i>plain</i> takes everything, and
-<code>late_writes</code> counts what it took after the writer's belief was over.</p>
+lock by then. No lock service can prevent that. The resource <i>plain</i> takes everything, and <code>late_writes</code>
+counts what it took after the writer's belief was over.</p>
+"""
+TOKENS = """
+<p>The resource <i>store</i> compares fencing tokens and refuses each write that is out of date;
+<code>stale_accepted</code> counts those that it should have refused.</p>
+"""
+NO_TOKENS = """
+<p>This system has no fencing tokens, so that no resource can refuse a write that is out of date. What is shown as a
+token is the instant of the grant; <code>stale_accepted</code> and <code>token_regressions</code> say nothing here.</p>
 """
 
 
@@ -61,12 +68,14 @@ def legend(verdict):
     return " ".join(f'<b style="color:{colour(str(node))}">node {node}</b>' for node in sorted(nodes))
 
 
-def page(title, verdict, faults):
+def page(title, verdict, faults, tokens):
+    explanation = EXPLANATION + (TOKENS if tokens else NO_TOKENS)
     rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{value}</td></tr>"
                    for name, value in verdict.counters.items())
     kinds = ", ".join(f"{count} {html.escape(kind)}" for kind, count in faults.items() if count)
     violations = "".join(f"<li>{html.escape(str(found))}</li>" for found in verdict.violations) or "<li>none</li>"
     return (f"<!doctype html><meta charset=\"utf-8\"><title>{html.escape(title)}</title>\n"
             "<style>body{font-family:sans-serif;margin:2em;max-width:1700px}td{padding:0 1em 0 0}</style>\n"
-            f"<h1>{html.escape(title)}</h1><p>Faults: {kinds}.</p>{EXPLANATION}<p>{legend(verdict)}</p>{timeline(verdict)}\n"
+            f"<h1>{html.escape(title)}</h1><p>Faults: {kinds}.</p>{explanation}<p>{legend(verdict)}</p>\n"
+            f"{timeline(verdict)}\n"
             f"<h2>Violations</h2><ul>{violations}</ul><h2>Counts</h2><table>{rows}</table>\n")

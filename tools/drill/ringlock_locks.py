@@ -4,13 +4,10 @@ import ctypes
 import os
 
 import history
+from refused import Refused
 
 ERRORS = {-2: "timeout", -4: "not_quorate", -5: "gone", -6: "gone", -7: "lost"}
 MODES = {"NL": 0, "CR": 1, "CW": 2, "PR": 3, "PW": 4, "EX": 5}
-
-
-class Refused(Exception):
-    """Not granted; its text is the result for the history."""
 
 
 class Grant(ctypes.Structure):

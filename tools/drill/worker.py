@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A client of a drill: takes locks, uses the resources under them, gives them back, and records all of it.
 
-  worker.py NAME FOLDER SEED LOCKS BUILD ADDRESS RESOURCE=SOCKET...
+  worker.py NAME FOLDER SEED LOCKS SYSTEM BUILD ADDRESS RESOURCE=SOCKET...
 
 Each choice is drawn from SEED. It works until SIGTERM, and then ends what it is at. Before each use it asks whether the
 lock is still held; between that and the use it may be stopped for any time, as any program may.
@@ -15,7 +15,8 @@ import sys
 import time
 
 from history import Recorder, now
-from ringlock_locks import Locks, Refused
+from refused import Refused
+from systems import SYSTEMS
 
 ACQUIRE_SECONDS = 5
 SHARED_SHARE = 0.25
@@ -26,7 +27,8 @@ LINGER_SECONDS = 0.02
 
 
 class Worker:
-    def __init__(self, name, folder, seed, locks, client, resources):
+    def __init__(self, name, folder, seed, locks, system, client, resources):
+        self.shared_share = SHARED_SHARE if system.shared else 0
         self.random = random.Random(seed)
         self.names = [f"lock{number}" for number in range(locks)]
         self.locks = client
@@ -56,7 +58,7 @@ class Worker:
 
     def turn(self):
         lock = self.random.choice(self.names)
-        mode = "PR" if self.random.random() < SHARED_SHARE else "EX"
+        mode = "PR" if self.random.random() < self.shared_share else "EX"
         op = self.invoke(call="acquire", lock=lock, mode=mode)
         try:
             grant = self.locks.acquire(lock, mode, ACQUIRE_SECONDS)
@@ -124,8 +126,9 @@ class Resource:
         return "gone"
 
 
-def main(name, folder, seed, locks, build, address, *resources):
-    worker = Worker(name, folder, int(seed), int(locks), Locks(build, address),
+def main(name, folder, seed, locks, system, build, address, *resources):
+    system = SYSTEMS[system]
+    worker = Worker(name, folder, int(seed), int(locks), system, system.locks(build, address),
                     [Resource(*resource.split("=", 1)) for resource in resources])
 
     def end(*_):
