@@ -135,6 +135,20 @@ def a_cut_stops_one_way():
         link.relay.ask("mend 1 2")
         arrives(two, b"later")
 
+        # What is under way already stands too, also when it would be due.
+        link.relay.ask("set 1 2 delay_ms=1000")
+        before = link.relay.counts()[1, 2]["received"]
+        due = time.monotonic() + 1
+        one.sendall(b"under way")
+        wait_until(lambda: link.relay.counts()[1, 2]["received"] == before + 1, "it is under way")
+        due_at_last = time.monotonic() + 1
+        link.relay.ask("cut 1 2")
+        if time.monotonic() < due:  # Else the machine was too slow for this.
+            wait_until(lambda: time.monotonic() > due_at_last, "it is due")
+            check(link.has_nothing(two), "what was under way stands")
+        link.relay.ask("reset")
+        arrives(two, b"under way")
+
         link.relay.ask("partition 1 2")
         one.sendall(b"a")
         two.sendall(b"b")
