@@ -3,7 +3,7 @@
 the score. tools/demo partition builds and starts it.
 
   tools/demo partition [--seconds N] [--seed S] [--profile default|fast] [--script FILE] [--report FOLDER]
-                       [--against etcd|redlock]
+                       [--against etcd|redlock|redlock-fsync]
 
 Without --script faults are drawn from the seed. A script has a line for each fault, SECONDS KIND [ARGUMENT...];
 tools/drill/partition.script is one, with those that hurt:
@@ -17,7 +17,8 @@ program, x kill a program, r restart all, h heal, q end. The report is FOLDER/re
 
 --against does the same to Debian's etcd, or to Redlock on five of Debian's redis-server, with the same programs and the
 same judge, and shows what it sees: the exit code is 0 if locks were granted, whatever became of them. Leases last 2 s
-there, as with --profile default, and all locks are exclusive. Redlock has no tokens, and so no resource compares them.
+there, as with --profile default, and all locks are exclusive. Redlock has no tokens, and so no resource compares them;
+redlock is on servers that save what Debian's do, redlock-fsync on some that have each write on the disk.
 """
 
 import argparse

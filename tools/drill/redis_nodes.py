@@ -1,5 +1,4 @@
-"""Redis servers without replication as the nodes of a drill, as Redlock wants them. They save as they do when nothing
-is configured, which is Debian's way too: a snapshot now and then, so that a server that is killed forgets."""
+"""Redis servers without replication as the nodes of a drill, as Redlock wants them."""
 
 import os
 import socket
@@ -12,8 +11,10 @@ PING_SECONDS = 1
 
 class RedisNodes(Nodes):
     """The servers do not talk to each other. A client is on a node: it reaches that node's server directly, and the
-    others as the network between the nodes allows."""
+    others as the network between the nodes allows. They save as they do when nothing is configured, which is Debian's
+    way too: a snapshot now and then, so that a server that is killed forgets."""
 
+    saving = ()
     tcp = True
     first_service = "the first answers of all servers"
 
@@ -33,7 +34,8 @@ class RedisNodes(Nodes):
         return os.path.join(self.folder, f"{node}.redis")
 
     def command(self, node):
-        return ["redis-server", "--port", str(self.ports[node]), "--bind", "127.0.0.1", "--dir", self.data(node)]
+        return ["redis-server", "--port", str(self.ports[node]), "--bind", "127.0.0.1", "--dir", self.data(node),
+                *self.saving]
 
     def address(self, node):
         """All servers, as they are reached from this node."""
@@ -47,3 +49,9 @@ class RedisNodes(Nodes):
             return False
         finally:
             redis.close()
+
+
+class SavingRedisNodes(RedisNodes):
+    """As whoever published Redlock advises where servers may crash: each write is on the disk before it is answered."""
+
+    saving = ("--appendonly", "yes", "--appendfsync", "always")

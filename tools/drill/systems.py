@@ -6,7 +6,7 @@ import etcd_locks
 import redlock_locks
 import ringlock_locks
 from etcd_nodes import EtcdNodes
-from redis_nodes import RedisNodes
+from redis_nodes import RedisNodes, SavingRedisNodes
 from ringlock_nodes import RinglockNodes
 
 # leases: in seconds, by profile; the first is what is taken if none is asked for. resources: what the locks protect,
@@ -20,6 +20,8 @@ SYSTEMS = {system.name: system for system in (
            {"store": "checks", "plain": "trusts"}, "etcd"),
     System("redlock", "Redlock on Redis", RedisNodes, redlock_locks.Locks, {"default": redlock_locks.TTL_MS / 1000},
            False, {"plain": "trusts"}, "redis-server"),
+    System("redlock-fsync", "Redlock on Redis that saves each write", SavingRedisNodes, redlock_locks.Locks,
+           {"default": redlock_locks.TTL_MS / 1000}, False, {"plain": "trusts"}, "redis-server"),
 )}
 
 
