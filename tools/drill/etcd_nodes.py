@@ -49,11 +49,22 @@ class EtcdNodes(Nodes):
 
     def answers(self, node):
         """Whether it reads what a majority agrees to."""
+        return self.ask(node, "GET", "/health").get("health") == "true"
+
+    def led_by(self, node):
+        """The member that leads, as this one knows, or None."""
+        status = self.ask(node, "POST", "/v3/maintenance/status", "{}")
+        members = self.ask(node, "POST", "/v3/cluster/member/list", "{}").get("members", [])
+        return next((int(member["name"].removeprefix("n")) for member in members
+                     if member["ID"] == status.get("leader") and "name" in member), None)
+
+    def ask(self, node, method, path, body=None):
+        """The answer, empty if there is none."""
         connection = http.client.HTTPConnection(self.address(node), timeout=HEALTH_SECONDS)
         try:
-            connection.request("GET", "/health")
-            return json.loads(connection.getresponse().read()).get("health") == "true"
+            connection.request(method, path, body)
+            return json.loads(connection.getresponse().read())
         except (OSError, http.client.HTTPException, ValueError):
-            return False
+            return {}
         finally:
             connection.close()

@@ -41,6 +41,12 @@ class RinglockNodes(Nodes):
     def command(self, node):
         return [self.lockd(), "--config", self.config(node)]
 
+    def led_by(self, node):
+        """The representative of the primary component that it stands in, or None."""
+        status = self.ask(node, "status")
+        stands = status is not None and status["ring_state"] == "operational" and status["primary"]
+        return status["ring"]["representative"] if stands else None
+
     def answers(self, node):
         """Whether it is an active member of a primary component."""
         status = self.ask(node, "status")
