@@ -140,18 +140,19 @@ class Faults:
         self.begin(now, "cut", seconds, self.nodes.heal, source=source, to=to)
         self.nodes.cut(source, to)
 
-    def loss(self, now):
+    def loss(self, now, percent=None):
         if not self.links_are_free():
             return
-        percent = self.random.choice((5, 10, 30))
-        self.begin(now, "loss", self.duration(), self.nodes.heal, percent=percent)
+        seconds = self.duration() if percent is None else float("inf")
+        percent = self.random.choice((5, 10, 30)) if percent is None else int(percent)
+        self.begin(now, "loss", seconds, self.nodes.heal, percent=percent)
         self.nodes.set_links(f"loss={percent}")
 
-    def flap(self, now):
+    def flap(self, now, node=None):
         """A partition as short as a token's time-out, again and again."""
         if not self.links_are_free():
             return
-        node = self.random.choice(self.nodes.ids)
+        node = self.random.choice(self.nodes.ids) if node is None else int(node)
         others = [other for other in self.nodes.ids if other != node]
         self.begin(now, "flap", self.lease / 6, self.nodes.heal, node=node)
         self.nodes.partition([node], others)

@@ -9,6 +9,7 @@ Without --script faults are drawn from the seed. A script has a line for each fa
 tools/drill/partition.script is one, with those that hurt:
 
   2 partition 1,2 3,4,5      those named together hear each other only
+  2 partition holder         the same, with somebody who holds a lock among the two
   6 heal
   7 pause_daemon 4 1.5       for so many seconds
 
@@ -81,6 +82,15 @@ class View:
         lines = [self.head(), *([*self.nodes(), *self.locks()] if live else [])]
         print((CLEAR if live else "") + "\n".join(lines), flush=True)
 
+    def groups(self):
+        """A minority of two with a node in it whose program holds a lock, and the others; as words of a script."""
+        self.board.refresh()
+        ids = self.drill.nodes.ids
+        holder = self.board.node_of_holder(now()) or ids[0]
+        minority = [holder, next(node for node in ids if node != holder)]
+        majority = [node for node in ids if node not in minority]
+        return [",".join(map(str, group)) for group in (minority, majority)]
+
     def head(self):
         counts = "  ".join(f"{name} {count}" for name, count in self.board.counts.items())
         faults = ", ".join(kind for _, kind, *_ in self.drill.faults.active.values()) or "none"
@@ -125,7 +135,7 @@ def play(drill, script, seconds, keys):
         if script is not None:
             while script and script[0][0] <= passed:
                 _, kind, arguments = script.pop(0)
-                drill.faults.do(now_, kind, arguments)
+                drill.faults.do(now_, kind, view.groups() if arguments == ["holder"] else arguments)
         elif now_ >= drawn:
             drill.faults.step(now_)
             drawn = now_ + drill.faults.next_pause()

@@ -60,6 +60,11 @@ class Scoreboard:
                 holders.setdefault(lock, []).append((client, mode, (until - now) / 1e9))
         return holders
 
+    def node_of_holder(self, now):
+        """The node of a client that holds a lock alone, and for longest; None if nobody does."""
+        alone = [(left, client) for held in self.holders(now).values() for client, mode, left in held if mode == "EX"]
+        return int(max(alone)[1].split(".")[0]) if alone else None
+
     def waiting(self):
         """How many ask for each lock."""
         waiting = {}
