@@ -41,6 +41,7 @@ void Client::act(Duration now) {
     if (request.releasing) continue;
     Request& own = requests_.at(id);
     if (!request.granted) {
+      if (request.patient) continue;
       // Patience is at its end.
       if (wire_.cancel(clock_now(now), id)) own.act_at = now + milliseconds(500);
       continue;
@@ -71,10 +72,8 @@ void Client::begin(Duration now) {
   Request request;
   request.resource = resource;
   request.mode = mode;
-  // Some never lose patience.
-  request.act_at =
-      now + (random_.chance(1, 2) ? random_.between(milliseconds(10), milliseconds(800))
-                                  : milliseconds(100'000));
+  request.patient = random_.chance(1, 2);
+  request.act_at = now + random_.between(milliseconds(10), milliseconds(800));
   requests_.emplace(*id, request);
   if (session_) checker_.client_acquires(now, name_of(*id), resource, mode);
 }
@@ -84,6 +83,7 @@ void Client::begin(Duration now) {
 void Client::use(Duration now, base::RequestId id, const Request& request) {
   const bool believes = wire_.valid_for(clock_now(now), id) > Duration(0);
   if (!believes && !random_.chance(1, 4)) return;
+  if (believes) checker_.client_uses(now, name_of(id));
   const bool write = request.mode == dlm::Mode::ex;
   const bool accepted = resources_.access(request.resource, write, request.token);
   checker_.access(now, request.resource, name_of(id), request.mode, request.token, accepted);
@@ -122,6 +122,8 @@ void Client::take_events(Duration now) {
       last_event = "released";
       if (released->in_time && requests_.contains(released->request)) {
         checker_.client_released(now, name_of(released->request));
+      } else if (requests_.contains(released->request) && wire_.session() == session_) {
+        checker_.client_not_released(now, name_of(released->request));
       }
       end(released->request);
     }
@@ -142,10 +144,11 @@ bool Client::tell_deadline(Duration now, base::RequestId id) {
 
 // Requests that waited in a session that ended go on in the next.
 void Client::on_session(Duration now) {
-  session_ = wire_.session();
+  const auto before = std::exchange(session_, wire_.session());
   for (const auto& [id, request] : requests_) {
-    if (!request.granted)
-      checker_.client_acquires(now, name_of(id), request.resource, request.mode);
+    if (request.granted) continue;
+    if (before) checker_.client_failed(now, {*before, id});
+    checker_.client_acquires(now, name_of(id), request.resource, request.mode);
   }
 }
 

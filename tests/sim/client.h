@@ -33,7 +33,7 @@ class Client {
   // After every input: takes the events, and tells the judge what is believed until when.
   void take_events(Duration now);
 
-  // No new locks; what is held or waited for is given back.
+  // No new locks; what is held is given back, and so is in the end what the patient wait for.
   void wind_down() { winding_down_ = true; }
   bool at_rest() const { return requests_.empty(); }
 
@@ -55,6 +55,7 @@ class Client {
   struct Request {
     std::string resource;
     dlm::Mode mode{};
+    bool patient = false;  // Waits as long as it takes.
     bool granted = false;
     bool releasing = false;
     base::Token token{};

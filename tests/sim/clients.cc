@@ -70,7 +70,7 @@ void World::connect(std::size_t index) {
   Client& client = *clients_[index];
   Machine& machine = *machines_[client.machine()];
   const Instant now = machine.clock().at(now_);
-  if (!machine.running() || machine.paused) {
+  if (!machine.running() || machine.paused || machine.leaving()) {
     // A paused daemon's kernel would take the connection; to the client that is a slow daemon.
     client.wire().handle_disconnected(now);
     return;

@@ -13,11 +13,16 @@ void World::strike(std::size_t node) {
   coverage_.add("fault.strike");
   switch (random_.below(3)) {
     case 0:
-      if (options_.crash_every > Duration(0)) crash(node);
+      if (options_.crash_every == Duration(0)) break;
+      if (options_.blackouts && random_.chance(1, 2)) {
+        crash_all();
+      } else {
+        crash(node);
+      }
       break;
     case 1:
       if (options_.pause_every > Duration(0)) {
-        pause(node, random_.between(milliseconds(1), milliseconds(1500)));
+        pause(node, pause_length());
       }
       break;
     default:
@@ -31,12 +36,31 @@ void World::strike(std::size_t node) {
 void World::crash_some() {
   const auto up = running();
   if (up.empty()) return;
+  const std::size_t node = up[random_.below(up.size())];
   if (options_.blackouts && random_.chance(1, 3)) {
-    coverage_.add("fault.blackout");
-    for (std::size_t node : up) crash(node);
+    crash_all();
+  } else if (options_.farewells && !machines_[node]->paused && random_.chance(1, 2)) {
+    coverage_.add("fault.farewell");
+    leave(node);
+    if (machines_[node]->running()) after_machine(node);
   } else {
-    crash(up[random_.below(up.size())]);
+    crash(node);
   }
+}
+
+void World::crash_all() {
+  coverage_.add("fault.blackout");
+  for (std::size_t node : running()) crash(node);
+}
+
+// In good order; as soon as its daemon lets it go.
+void World::leave(std::size_t node) {
+  const base::Processor who = machines_[node]->processor();
+  acting_ = node;
+  if (!machines_[node]->leave(now_)) return;
+  say(node, "leaves");
+  evs_checker_.left(who);
+  went_down(node);
 }
 
 void World::crash(std::size_t node) {
@@ -49,6 +73,11 @@ void World::crash(std::size_t node) {
     coverage_.add("fault.disk_loss");
     machines_[node]->lose_disk();
   }
+  went_down(node);
+}
+
+void World::went_down(std::size_t node) {
+  lock_checker_.somebody_failed();
   ++machines_[node]->timer_number;
   deferred_[node].clear();
   for (std::size_t i = 0; i < clients_.size(); ++i) {
@@ -68,6 +97,11 @@ void World::restart(std::size_t node) {
   acting_ = node;
   machines_[node]->start(now_);
   after_machine(node);
+}
+
+// Some outlast every lease.
+Duration World::pause_length() {
+  return random_.between(milliseconds(1), milliseconds(random_.chance(1, 3) ? 3000 : 1500));
 }
 
 void World::pause(std::size_t node, Duration how_long) {

@@ -1,4 +1,4 @@
-// What clients believe to hold, and what they did with it: ME, ME-T, TM, NPG, LF.
+// What clients believe to hold, and what they did with it: ME, ME-T, TM, NPG, LF, NFE, NLW, NLO.
 #include "tests/sim/lock_checker_impl.h"
 
 namespace sim {
@@ -36,11 +36,13 @@ void LockChecker::Impl::client_ok(TrueTime at, LockName name, Token token) {
                     ", which a client had before this one was asked for");
   }
   highest_ok_ = std::max(highest_ok_, token);
-  if (const auto other = believer_against(lock.resource, lock.mode, at)) {
+  const auto other = believer_against(lock.resource, lock.mode, at);
+  if (other && clocks_hold_) {
     wrong("ME", "in " + text(lock.mode) + " overlaps the belief in " + text(*other) + " in " +
                     text(locks_[*other].mode));
   }
   lock.ok = true;
+  lock.ok_at = at;
   resources_[lock.resource].believers[number(lock.mode)].push_back(name);
   session.believed.push_back(name);
 }
@@ -68,6 +70,41 @@ void LockChecker::Impl::client_released(TrueTime at, LockName name) {
          text(at) + text(name) + " is released, its client was told, but the order has it held");
 }
 
+void LockChecker::Impl::client_not_released(TrueTime at, LockName name) {
+  if (sessions_[name.session].ended) return;
+  report("LIN", text(at) + text(name) +
+                    " was held by its client, who is told now that it gave back nothing");
+}
+
+void LockChecker::Impl::client_lost(TrueTime at, LockName name) {
+  client_ended(name);
+  if (!undisturbed_from_ || locks_[name].ok_at < *undisturbed_from_) return;
+  report("NFE", text(at) + text(name) + " is lost, undisturbed " + text(*undisturbed_from_) +
+                    "and ever since");
+}
+
+void LockChecker::Impl::settled(TrueTime at) {
+  std::vector<LockName> waiting;
+  for (const auto& [name, lock] : locks_) {
+    const Session& session = sessions_[name.session];
+    const bool open = lock.asked && !lock.ok && !lock.over;
+    if (open && !session.closed && !session.ended) waiting.push_back(name);
+  }
+  std::sort(waiting.begin(), waiting.end());
+  for (const LockName name : waiting) {
+    report("NLW", text(at) + text(name) + " was asked for, and is neither granted nor refused");
+  }
+  for (const Resource& resource : resources_) {
+    for (const auto& holders : resource.holders) {
+      for (const LockName name : holders) {
+        const Session& session = sessions_[name.session];
+        if (!locks_[name].over && !session.closed && !session.ended) continue;
+        report("NLO", text(at) + text(name) + " is held for nobody, and is not freed");
+      }
+    }
+  }
+}
+
 void LockChecker::Impl::client_closed(SessionId id) {
   Session& session = sessions_[id];
   session.closed = true;
@@ -78,11 +115,16 @@ void LockChecker::Impl::client_closed(SessionId id) {
 void LockChecker::Impl::client_deadline(TrueTime at, SessionId id, TrueTime until) {
   Session& session = sessions_[id];
   if (session.closed) return;
-  if (session.deadline < at && !session.believed.empty()) {
+  if (clocks_hold_ && session.deadline < at && !session.believed.empty()) {
     report("LF", text(at) + text(session.believed.front()) +
                      " came back to life: its deadline had passed when a new one came");
   }
   session.deadline = until;
+}
+
+void LockChecker::Impl::client_uses(TrueTime at, LockName name) {
+  if (sessions_[name.session].deadline >= at) return;
+  report("LF", text(at) + text(name) + " is used by its client, whose deadline has passed");
 }
 
 void LockChecker::Impl::access(TrueTime at, std::string_view resource, LockName name, Mode mode,
@@ -91,7 +133,7 @@ void LockChecker::Impl::access(TrueTime at, std::string_view resource, LockName 
   if (!accepted) {
     locks_.try_emplace(name);
     sessions_.try_emplace(name.session);
-    if (believed(name, at)) {
+    if (clocks_hold_ && believed(name, at)) {
       report("ME-T", text(at) + text(name) + " with " + text(token) +
                          " was refused by the resource while its client holds it");
     }

@@ -70,7 +70,12 @@ void LockChecker::Impl::lease_promised(SessionId id, TrueTime until) {
   session.promised = std::max(session.promised, until);
 }
 
-void LockChecker::Impl::installed(const Processor& by, const evs::Configuration& configuration) {
+void LockChecker::Impl::installed(TrueTime at, const Processor& by,
+                                  const evs::Configuration& configuration) {
+  if (undisturbed_from_) {
+    report("NFE", text(at) + base::to_string(by) + " left its configuration, undisturbed " +
+                      text(*undisturbed_from_) + "and ever since");
+  }
   Replica& replica = replicas_[by];
   replica.kind = configuration.kind;
   replica.configuration = configuration.id;
@@ -87,7 +92,8 @@ void LockChecker::Impl::told(TrueTime at, const Processor& by, LockName name, bo
   }
 }
 
-LockChecker::LockChecker(std::size_t nodes) : impl_(std::make_unique<Impl>(nodes)) {}
+LockChecker::LockChecker(std::size_t nodes, bool clocks_hold)
+    : impl_(std::make_unique<Impl>(nodes, clocks_hold)) {}
 LockChecker::~LockChecker() = default;
 
 void LockChecker::client_acquires(TrueTime, LockName lock, std::string_view resource, Mode mode) {
@@ -102,17 +108,23 @@ void LockChecker::client_releases(TrueTime, LockName lock) {
 void LockChecker::client_released(TrueTime at, LockName lock) {
   impl_->client_released(at, lock);
 }
+void LockChecker::client_not_released(TrueTime at, LockName lock) {
+  impl_->client_not_released(at, lock);
+}
 void LockChecker::client_failed(TrueTime, LockName lock) {
   impl_->client_ended(lock);
 }
-void LockChecker::client_lost(TrueTime, LockName lock) {
-  impl_->client_ended(lock);
+void LockChecker::client_lost(TrueTime at, LockName lock) {
+  impl_->client_lost(at, lock);
 }
 void LockChecker::client_closed(TrueTime, SessionId session) {
   impl_->client_closed(session);
 }
 void LockChecker::client_deadline(TrueTime at, SessionId session, TrueTime until) {
   impl_->client_deadline(at, session, until);
+}
+void LockChecker::client_uses(TrueTime at, LockName lock) {
+  impl_->client_uses(at, lock);
 }
 void LockChecker::access(TrueTime at, std::string_view resource, LockName lock, Mode mode,
                          Token token, bool accepted) {
@@ -121,9 +133,18 @@ void LockChecker::access(TrueTime at, std::string_view resource, LockName lock, 
 void LockChecker::lease_promised(TrueTime, SessionId session, TrueTime until) {
   impl_->lease_promised(session, until);
 }
-void LockChecker::installed(TrueTime, const Processor& by,
+void LockChecker::somebody_failed() {
+  impl_->somebody_failed();
+}
+void LockChecker::undisturbed(TrueTime at) {
+  impl_->undisturbed(at);
+}
+void LockChecker::settled(TrueTime at) {
+  impl_->settled(at);
+}
+void LockChecker::installed(TrueTime at, const Processor& by,
                             const evs::Configuration& configuration) {
-  impl_->installed(by, configuration);
+  impl_->installed(at, by, configuration);
 }
 void LockChecker::told(TrueTime at, const Processor& by, LockName lock, bool lease_live) {
   impl_->told(at, by, lock, lease_live);

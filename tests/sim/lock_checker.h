@@ -1,6 +1,6 @@
-// Judges a run of a whole cluster by what locks promise: ME, ME-T, TM, NPG, NLR, RX, FIFO and LF
-// for locks, E10 to E12 for the replicas. It knows what clients, daemons and replicas told, and
-// nothing of how they work. The properties are stated in docs/testing.md.
+// Judges a run of a whole cluster by what locks promise: ME, ME-T, TM, LIN, NPG, NLR, RX, FIFO, LF,
+// NFE, NLW and NLO for locks, E10 to E12 for the replicas. It knows what clients, daemons and
+// replicas told, and nothing of how they work. The properties are stated in docs/testing.md.
 //
 // Reports are made in the order of true time. Times are true time: the simulator's own clock, or
 // one boot clock where all processes run on one machine. Memory is a record a request, a session
@@ -84,8 +84,9 @@ class LockChecker {
  public:
   static constexpr std::size_t kViolationsMax = 16;
 
-  // Each of `nodes` configured nodes has one vote.
-  explicit LockChecker(std::size_t nodes);
+  // Each of `nodes` configured nodes has one vote. `clocks_hold`: leases may be relied upon. If
+  // not, beliefs are not judged; tokens, the order and what is told are.
+  explicit LockChecker(std::size_t nodes, bool clocks_hold = true);
   ~LockChecker();
   LockChecker(const LockChecker&) = delete;
   LockChecker& operator=(const LockChecker&) = delete;
@@ -96,6 +97,9 @@ class LockChecker {
   void client_ok(TrueTime at, dlm::LockName lock, base::Token token);
   void client_releases(TrueTime at, dlm::LockName lock);  // Asks for it.
   void client_released(TrueTime at, dlm::LockName lock);  // Is told so.
+
+  // Is told, in a session that goes on, that it did not hold what it gave back.
+  void client_not_released(TrueTime at, dlm::LockName lock);
 
   // The request was refused, cancelled or given up, or the grant is lost. Final.
   void client_failed(TrueTime at, dlm::LockName lock);
@@ -108,6 +112,9 @@ class LockChecker {
   // again when a new deadline comes, and when a fault changes the pace of that clock.
   void client_deadline(TrueTime at, base::SessionId session, TrueTime until);
 
+  // The client looked at its clocks, and relies on the lock.
+  void client_uses(TrueTime at, dlm::LockName lock);
+
   // A resource that compares tokens was used. What it refuses is reported too.
   void access(TrueTime at, std::string_view resource, dlm::LockName lock, dlm::Mode mode,
               base::Token token, bool accepted);
@@ -115,6 +122,16 @@ class LockChecker {
   // Daemons. `until`: the true time at which the longest duration ends that a daemon handed out to
   // this session, whether or not the client knows it.
   void lease_promised(TrueTime at, base::SessionId session, TrueTime until);
+
+  // A daemon stopped, or its machine did.
+  void somebody_failed();
+
+  // From here on nothing goes wrong that daemons and clients would not have to bear.
+  void undisturbed(TrueTime at);
+
+  // For longer than any wait nothing went wrong, one epoch was active, and all clients could talk:
+  // whoever waits now will wait for ever.
+  void settled(TrueTime at);
 
   // A configuration was delivered at a daemon.
   void installed(TrueTime at, const base::Processor& by, const evs::Configuration& configuration);

@@ -86,18 +86,24 @@ Outcome outcome_of(const Applied& applied);
 
 class LockChecker::Impl {
  public:
-  explicit Impl(std::size_t nodes) : nodes_(nodes) {}
+  Impl(std::size_t nodes, bool clocks_hold) : nodes_(nodes), clocks_hold_(clocks_hold) {}
 
   void client_acquires(LockName name, std::string_view resource, Mode mode);
   void client_ok(TrueTime at, LockName name, Token token);
   void client_ended(LockName name);
   void client_released(TrueTime at, LockName name);
+  void client_not_released(TrueTime at, LockName name);
+  void client_lost(TrueTime at, LockName name);
   void client_closed(SessionId id);
   void client_deadline(TrueTime at, SessionId id, TrueTime until);
+  void client_uses(TrueTime at, LockName name);
   void access(TrueTime at, std::string_view resource, LockName name, Mode mode, Token token,
               bool accepted);
   void lease_promised(SessionId id, TrueTime until);
-  void installed(const Processor& by, const evs::Configuration& configuration);
+  void somebody_failed() { somebody_failed_ = true; }
+  void undisturbed(TrueTime at) { undisturbed_from_ = at; }
+  void settled(TrueTime at);
+  void installed(TrueTime at, const Processor& by, const evs::Configuration& configuration);
   void told(TrueTime at, const Processor& by, LockName name, bool lease_live);
   void activated(TrueTime at, const Processor& by, ConfigurationKind kind,
                  const Activation& activation);
@@ -114,6 +120,7 @@ class LockChecker::Impl {
     Mode mode{};
     Token highest_before{};  // Highest token that any client had when this was asked for.
     bool ok = false;
+    TrueTime ok_at{};
     bool over = false;  // Nobody believes in it any more, or ever will.
 
     // As the order has it.
@@ -141,6 +148,7 @@ class LockChecker::Impl {
     // In the order.
     std::array<std::vector<LockName>, kModes> holders;
     std::deque<LockName> waiting;
+    bool granted_since_cold = false;  // Before that a cold table may make anybody wait.
 
     // No longer holders in the order, but their clients never said that they had finished.
     std::array<std::vector<LockName>, kModes> ghosts;
@@ -201,12 +209,18 @@ class LockChecker::Impl {
   void apply_in_order(const Applied& applied);
   void apply_after_cold(const Applied& applied);
   void end_session(const Applied& applied, const OrderedEnd& end);
-  void queue(LockName name, const std::string& resource);
+  void queue(const Applied& applied, const OrderedEffect& ordered);
+  void refuse(const Applied& applied, const dlm::Effect& effect);
+  bool must_wait(const Resource& resource, Mode mode) const;
+  bool cold_for_nothing(const Activation& activation) const;
   void grant(const Applied& applied, const OrderedEffect& ordered);
   void free(const Applied& applied, const dlm::Effect& effect);
   void compare(const Applied& applied, const Outcome& expected);
 
   const std::size_t nodes_;
+  const bool clocks_hold_;
+  bool somebody_failed_ = false;
+  std::optional<TrueTime> undisturbed_from_;
   std::unordered_map<LockName, Lock, LockHash> locks_;
   std::unordered_map<SessionId, Session> sessions_;
   std::unordered_map<std::string, std::size_t> resource_numbers_;

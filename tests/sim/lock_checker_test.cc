@@ -56,6 +56,9 @@ OrderedEffect queued(LockName name, const std::string& resource, Mode mode) {
 OrderedEffect released(LockName name, Mode mode, std::uint64_t token) {
   return {{dlm::Effect::Kind::released, dlm::Status::ok, mode, name, Token{token}}, {}};
 }
+OrderedEffect busy(LockName name) {
+  return {{dlm::Effect::Kind::refused, dlm::Status::would_block, Mode::nl, name, Token{}}, {}};
+}
 OrderedEffect cancelled(LockName name, Mode mode) {
   return {{dlm::Effect::Kind::cancelled, dlm::Status::ok, mode, name, Token{}}, {}};
 }
@@ -105,7 +108,7 @@ class History {
 
   // In place of a step, or of all steps whose names begin so.
   History with(const std::string& name, const Tell& instead) const {
-    History spoiled;
+    History spoiled = empty();
     bool found = false;
     for (const Step& step : steps_) {
       if (step.name.rfind(name, 0) != 0) {
@@ -120,7 +123,7 @@ class History {
   }
 
   History with_before(const std::string& name, const Tell& inserted) const {
-    History spoiled;
+    History spoiled = empty();
     bool found = false;
     for (const Step& step : steps_) {
       if (!found && step.name.rfind(name, 0) == 0) {
@@ -134,7 +137,7 @@ class History {
   }
 
   std::set<std::string> violations() const {
-    LockChecker checker(3);
+    LockChecker checker(3, clocks_hold);
     for (const Step& step : steps_) step.tell(checker);
     std::set<std::string> properties;
     for (const Violation& violation : checker.finish()) {
@@ -147,12 +150,20 @@ class History {
   }
 
   bool print = false;
+  bool clocks_hold = true;
 
  private:
   struct Step {
     std::string name;
     Tell tell;
   };
+
+  History empty() const {
+    History other;
+    other.clocks_hold = clocks_hold;
+    return other;
+  }
+
   std::vector<Step> steps_;
 };
 
@@ -422,6 +433,100 @@ TEST_CASE("NLR: a release that frees under another token is seen") {
   CHECK(only(good_history().with("pass k to B", applies(22, kP1, other)), "NLR"));
 }
 
+TEST_CASE("LIN: a request that waits, or is refused, with nothing in its way is seen") {
+  const History h =
+      good_history().with_before("B asks for t", asks(35, lock(kB, 3), "s", Mode::pr));
+  const auto next = [](OrderedEffect effect) {
+    return applies(41, kP1, command(kP2, 1, 6, {std::move(effect)}));
+  };
+  const History quiet = h.without("grant t").without("tell t").without("B ok with t");
+  const auto spoiled = [&](OrderedEffect effect) {
+    return quiet.without("pass k to C")
+        .without("C ok")
+        .without("C reads")
+        .with_before("install T1", next(std::move(effect)));
+  };
+  CHECK(only(spoiled(queued(lock(kB, 3), "s", Mode::pr)), "LIN"));
+  CHECK(only(spoiled(busy(lock(kB, 3))), "LIN"));
+  CHECK(spoiled(queued(lock(kB, 3), "s", Mode::ex)).violations().empty());
+}
+
+TEST_CASE("LIN: a table that began with nothing may make anybody wait, until it grants") {
+  const History h = good_history().with_before("D asks", asks(1500, lock(kD, 2), "cold", Mode::ex));
+  const auto refusal = command(kQ1, 3, 1, {busy(lock(kD, 2))});
+  CHECK(h.with("grant D", applies(1520, kQ1, refusal))
+            .without("tell D")
+            .without("D ok")
+            .without("D writes")
+            .violations()
+            .empty());
+}
+
+TEST_CASE("LIN: a client who held a lock and is told that it gave back nothing is seen") {
+  const History h = good_history();
+  const auto denied = [](LockChecker& c) { c.client_not_released(ms(23), lock(kA, 1)); };
+  CHECK(only(h.with("A released", denied), "LIN"));
+  const auto late = [](LockChecker& c) { c.client_not_released(ms(331), lock(kB, 1)); };
+  CHECK(h.with_before("B is refused", late).violations().empty());
+}
+
+TEST_CASE("NFE: a lock that is lost, or a ring that is left, though nothing disturbed is seen") {
+  const auto undisturbed = [](LockChecker& c) { c.undisturbed(ms(1505)); };
+  const auto lost = [](LockChecker& c) { c.client_lost(ms(1530), lock(kD, 1)); };
+  History h = good_history().with_before("D asks", undisturbed);
+  CHECK(h.violations().empty());
+  History left = h;
+  left.add("install", installs(kQ1, ConfigurationKind::transitional, kT1));
+  CHECK(only(left, "NFE"));
+  h.add("D lost", lost);
+  CHECK(only(h, "NFE"));
+  History before = good_history();
+  before.add("undisturbed", [](LockChecker& c) { c.undisturbed(ms(1525)); });
+  before.add("D lost", lost);
+  CHECK(before.violations().empty());
+}
+
+TEST_CASE("NLW: who still waits when all has settled is seen") {
+  const auto settled = [](LockChecker& c) { c.settled(ms(9000)); };
+  History h = good_history();
+  h.add("D asks for k again", asks(1600, lock(kD, 2), "k", Mode::ex));
+  CHECK(h.violations().empty());
+  History refused = h;
+  refused.add("refused", [](LockChecker& c) { c.client_failed(ms(1700), lock(kD, 2)); });
+  refused.add("settled", settled);
+  CHECK(refused.violations().empty());
+  History gone = h;
+  gone.add("D gone", [](LockChecker& c) { c.client_closed(ms(1700), kD); });
+  gone.add("settled", settled);
+  CHECK(!among(gone, "NLW"));
+  h.add("settled", settled);
+  CHECK(only(h, "NLW"));
+}
+
+TEST_CASE("NLO: what the order has held for nobody when all has settled is seen") {
+  const auto settled = [](LockChecker& c) { c.settled(ms(9000)); };
+  History h = good_history();
+  h.add("settled", settled);
+  CHECK(h.violations().empty());
+  CHECK(
+      only(h.with_before("settled", [](LockChecker& c) { c.client_closed(ms(1700), kD); }), "NLO"));
+  CHECK(only(h.with_before("settled", releases(1700, lock(kD, 1))), "NLO"));
+  Applied end = command(kQ1, 3, 2, {});
+  end.ended = {{kD, OrderedEnd::How::expired}};
+  CHECK(only(h.with_before("settled", applies(4000, kQ1, end)), "NLO"));
+}
+
+TEST_CASE("where clocks do not hold, beliefs are not judged, and tokens are") {
+  History h = good_history();
+  h.clocks_hold = false;
+  CHECK(h.with("B's deadline", deadline(5, kB, 331)).violations().empty());
+  CHECK(h.with("C reads", access(331, lock(kC, 1), Mode::pr, 8, false)).violations().empty());
+  CHECK(only(h.with("B is refused", access(332, lock(kB, 1), Mode::ex, 4, true)), "ME-T"));
+  CHECK(among(h.without("grant D"), "NPG"));
+  const Applied second = command(kP2, 1, 7, {granted(lock(kB, 3), "s", Mode::ex, 9)});
+  CHECK(among(h.with_before("B asks for t", applies(41, kP1, second)), "ME"));
+}
+
 TEST_CASE("RX: a lock freed before its holder's last promise ran out is seen") {
   const History h = good_history();
   CHECK(among(h.with("B's deadline", deadline(5, kB, 310)), "RX"));
@@ -478,6 +583,14 @@ TEST_CASE("LF: a lock that comes back to life after its deadline is seen") {
   CHECK(!among(good_history().with_before("expire B", lost), "LF"));
 }
 
+TEST_CASE("LF: a client that relies on a lock after its deadline is seen") {
+  const auto uses = [](std::int64_t at) {
+    return [at](LockChecker& c) { c.client_uses(ms(at), lock(kB, 1)); };
+  };
+  CHECK(good_history().with_before("expire B", uses(299)).violations().empty());
+  CHECK(only(good_history().with_before("expire B", uses(301)), "LF"));
+}
+
 TEST_CASE("E10: one epoch in two configurations, or of two contents, is seen") {
   const History h = good_history();
   Activation twin = kEpoch2;
@@ -503,6 +616,27 @@ TEST_CASE("E10: a donor that is no member is seen") {
   Activation spoiled = kEpoch2;
   spoiled.donor = kP2;
   CHECK(among(good_history(spoiled), "E10"));
+}
+
+TEST_CASE("E10: an epoch that begins with nothing though a member has the table is seen") {
+  Activation cold = kEpoch2;
+  cold.cold = true;
+  cold.donor = kP3;
+  History h;
+  for (const Processor& p : {kP1, kP2, kP3}) h.add("activate 1", activates(p, kEpoch1));
+  History wrong = h;
+  wrong.add("activate 2", activates(kP1, cold));
+  // The donor of epoch 1, which nobody names, is no member of any.
+  CHECK(wrong.violations().empty());
+
+  Activation first = kEpoch1;
+  first.donor = kP1;
+  History held;
+  for (const Processor& p : {kP1, kP2, kP3}) held.add("activate 1", activates(p, first));
+  held.add("activate 2", activates(kP3, cold));
+  CHECK(only(held, "E10"));
+  const auto failed = [](LockChecker& c) { c.somebody_failed(); };
+  CHECK(held.with_before("activate 2", failed).violations().empty());
 }
 
 TEST_CASE("E10: a later epoch that shares no processor and is not cold is seen") {

@@ -22,6 +22,9 @@ void LockChecker::Impl::activated(TrueTime at, const Processor& by, Configuratio
                                       [&](const Processor& m) { return m.node == voter; });
       if (!member) wrong("counts the vote of " + base::to_string(voter) + ", which is no member");
     }
+    if (cold_for_nothing(activation)) {
+      wrong("begins with nothing, though a member has the last table and nobody ever failed");
+    }
     if (!activation.cold) {
       if (!contains(activation.members, activation.donor)) wrong("has a donor that is no member");
       const auto& tables = replicas_[activation.donor].pending;
@@ -55,6 +58,19 @@ void LockChecker::Impl::activated(TrueTime at, const Processor& by, Configuratio
   }
 }
 
+// Who never failed can say of every attempt that it was a member of whether it ever became active;
+// so the last table is known, and whoever has it is asked.
+bool LockChecker::Impl::cold_for_nothing(const Activation& activation) const {
+  if (!activation.cold || somebody_failed_ || activation.epoch != epochs_.rbegin()->first ||
+      epochs_.size() < 2) {
+    return false;
+  }
+  const Epoch& last = std::next(epochs_.rbegin())->second;
+  const auto holder = replicas_.find(last.activation.donor);
+  return holder != replicas_.end() && holder->second.epoch == &last &&
+         contains(activation.members, last.activation.donor);
+}
+
 void LockChecker::Impl::begin_epoch(TrueTime at, Epoch& epoch) {
   if (epoch.in_order) return;
   epoch.in_order = true;
@@ -82,6 +98,7 @@ void LockChecker::Impl::begin_epoch(TrueTime at, Epoch& epoch) {
 void LockChecker::Impl::begin_empty() {
   for (Resource& resource : resources_) {
     resource.waiting.clear();
+    resource.granted_since_cold = false;
     for (std::size_t mode = 0; mode < kModes; ++mode) {
       for (const LockName name : resource.holders[mode]) {
         Lock& lock = locks_[name];

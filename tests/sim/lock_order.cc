@@ -1,4 +1,4 @@
-// What was done to locks, in the one order that there is: NLR, RX, FIFO, E11, E12.
+// What was done to locks, in the one order that there is: LIN, NLR, RX, FIFO, E11, E12.
 #include "tests/sim/lock_checker_impl.h"
 
 namespace sim {
@@ -59,7 +59,7 @@ void LockChecker::Impl::apply_in_order(const Applied& applied) {
   for (const OrderedEffect& ordered : applied.effects) {
     switch (ordered.effect.kind) {
       case dlm::Effect::Kind::queued:
-        queue(ordered.effect.lock, ordered.resource);
+        queue(applied, ordered);
         break;
       case dlm::Effect::Kind::granted:
         grant(applied, ordered);
@@ -69,6 +69,7 @@ void LockChecker::Impl::apply_in_order(const Applied& applied) {
         free(applied, ordered.effect);
         break;
       case dlm::Effect::Kind::refused:
+        refuse(applied, ordered.effect);
         break;
     }
   }
@@ -93,7 +94,7 @@ void LockChecker::Impl::apply_after_cold(const Applied& applied) {
 void LockChecker::Impl::end_session(const Applied& applied, const OrderedEnd& end) {
   Session& session = sessions_[end.session];
   session.ended = true;
-  if (session.closed || end.how == OrderedEnd::How::fenced) return;
+  if (session.closed || end.how == OrderedEnd::How::fenced || !clocks_hold_) return;
   if (end.how == OrderedEnd::How::closed) {
     report("RX", text(applied.at) + text(end.session) + " is closed by " + text(applied.place) +
                      ", but its client has not closed it");
@@ -103,10 +104,34 @@ void LockChecker::Impl::end_session(const Applied& applied, const OrderedEnd& en
   }
 }
 
-void LockChecker::Impl::queue(LockName name, const std::string& resource) {
+void LockChecker::Impl::queue(const Applied& applied, const OrderedEffect& ordered) {
+  const LockName name = ordered.effect.lock;
   Lock& lock = locks_[name];
-  lock.granted_on = resource_of(resource);
-  resources_[lock.granted_on].waiting.push_back(name);
+  lock.granted_on = resource_of(ordered.resource);
+  Resource& resource = resources_[lock.granted_on];
+  if (!must_wait(resource, ordered.effect.mode)) {
+    report("LIN", text(applied.at) + text(name) + " has to wait by " + text(applied.place) +
+                      ", with nothing in its way");
+  }
+  resource.waiting.push_back(name);
+}
+
+void LockChecker::Impl::refuse(const Applied& applied, const dlm::Effect& effect) {
+  const auto lock = locks_.find(effect.lock);
+  if (effect.status != dlm::Status::would_block || lock == locks_.end() || !lock->second.asked ||
+      must_wait(resources_[lock->second.resource], lock->second.mode)) {
+    return;
+  }
+  report("LIN", text(applied.at) + text(effect.lock) + " is refused by " + text(applied.place) +
+                    ", with nothing in its way");
+}
+
+bool LockChecker::Impl::must_wait(const Resource& resource, Mode mode) const {
+  if (!resource.granted_since_cold || !resource.waiting.empty()) return true;
+  for (std::size_t other = 0; other < kModes; ++other) {
+    if (conflict(other, number(mode)) && !resource.holders[other].empty()) return true;
+  }
+  return false;
 }
 
 void LockChecker::Impl::grant(const Applied& applied, const OrderedEffect& ordered) {
@@ -141,13 +166,14 @@ void LockChecker::Impl::grant(const Applied& applied, const OrderedEffect& order
       return locks_[ghost].over || sessions_[ghost.session].closed;
     });
     for (const LockName ghost : resource.ghosts[other]) {
-      if (possible_until(ghost) < applied.at) continue;
+      if (!clocks_hold_ || possible_until(ghost) < applied.at) continue;
       wrong("RX", "while the client of " + text(ghost) + " may still believe in it");
       break;
     }
   }
   lock.granted = true;
   lock.held = true;
+  resource.granted_since_cold = true;
   lock.session_had_ended = sessions_[name.session].ended;
   lock.granted_on = on;
   lock.granted_mode = mode;

@@ -62,7 +62,7 @@ lockd::ReplicaConfig replica_config(std::size_t index, const RunOptions& options
     config.nodes.push_back({node_id(i), 1, options.witness && i + 1 == options.nodes});
   }
   config.lease = options.lease;
-  config.lease_margin = options.lease / 10;
+  config.lease_margin = options.lease_margin;
   config.clock_drift_ppm = std::max<std::uint32_t>(options.drift_ppm, 1);
   config.digest_interval = 8;
   config.token_range = 64;
@@ -94,7 +94,7 @@ Machine::Machine(std::size_t index, const RunOptions& options, base::Random rand
     : index_(index),
       options_(options),
       random_(random),
-      clock_(random_, options.drift_ppm),
+      clock_(random_, options.clocks, options.drift_ppm),
       seal_checker_(seal_checker),
       observer_(observer),
       config_(ring_config(index, options)),
@@ -126,11 +126,31 @@ void Machine::crash() {
   seal_checker_.life_ended(life_->salt);
   life_.reset();
   paused = false;
+  leaving_ = false;
   if (writing_ && random_.chance(2, 3)) {
     write_slot(writing_->record, random_.chance(1, 2) ? lockd::kRecordSlotBytes
                                                       : random_.below(lockd::kRecordSlotBytes));
   }
   writing_.reset();
+}
+
+// The driver waits for a write under way.
+bool Machine::leave(Duration true_time) {
+  const Instant now = clock_.at(true_time);
+  if (life_->daemon) {
+    if (!leaving_) life_->daemon->stop(now);
+    leaving_ = true;
+    drain(now);
+    if (!life_->daemon->may_leave(now)) return false;
+  }
+  life_->node.leave(now);
+  while (auto transmit = life_->node.poll_transmit()) {
+    send(evs::net::RecordType::ring, transmit->to, transmit->datagram);
+  }
+  if (writing_) write_slot(writing_->record, lockd::kRecordSlotBytes);
+  writing_.reset();
+  crash();
+  return true;
 }
 
 void Machine::lose_disk() {

@@ -36,6 +36,11 @@ class Machine : private evs::TraceSink {
   void start(Duration true_time);
   void crash();
 
+  // In good order, as the driver does. False if the daemon may not go yet: to be called again after
+  // every input.
+  bool leave(Duration true_time);
+  bool leaving() const { return leaving_; }
+
   // While down: the record is gone.
   void lose_disk();
 
@@ -92,6 +97,7 @@ class Machine : private evs::TraceSink {
   base::Buffer disk_;
   std::optional<lockd::RecordWrite> writing_;
   std::unique_ptr<Life> life_;
+  bool leaving_ = false;
   base::Buffer sealed_;
 };
 

@@ -25,8 +25,10 @@ void World::on_trace(std::size_t node, const evs::TraceRecord& record) {
   if (record.event == evs::TraceEvent::message_numbered) {
     evs_checker_.sent(machines_[node]->processor(), record.ring, record.sequence, record.index);
   }
-  tempting_ |= record.event == evs::TraceEvent::install_regular ||
-               record.event == evs::TraceEvent::recovered;
+  if (record.event == evs::TraceEvent::install_regular ||
+      record.event == evs::TraceEvent::recovered) {
+    temptation_ = 60;
+  }
   if (crash_at_ && record.event == *crash_at_ && now_ > milliseconds(200) && !healed_ &&
       machines_[node]->running() && random_.chance(1, 4)) {
     struck_ = node;
@@ -59,7 +61,7 @@ void World::on_event(std::size_t node, const evs::Event& event) {
   }
   const auto& delivery = std::get<evs::Delivery>(event);
   const bool safe = delivery.service == evs::Service::safe;
-  tempting_ |= safe;
+  if (safe && temptation_ == 0) temptation_ = 60;
   if (trace_) {
     say(node, "deliver " + base::to_string(delivery.ring) + " seq=" +
                   std::to_string(delivery.sequence) + "/" + std::to_string(delivery.index) +
@@ -85,7 +87,7 @@ void World::on_multicast(std::size_t node, evs::Service service, base::Bytes pay
 
 void World::on_record_write(std::size_t node, std::uint64_t id) {
   Duration takes = random_.between(microseconds(100), milliseconds(5));
-  if (options_.slow_disks && random_.chance(1, 3)) {
+  if (options_.slow_disks && (options_.sluggish_disks || random_.chance(1, 3))) {
     takes = random_.between(milliseconds(5), milliseconds(1500));
   }
   queue_.push(now_ + takes, Happening::record_written, node, id);
@@ -106,6 +108,7 @@ void World::activated(const lockd::Epoch& epoch, const std::vector<base::Process
                       const std::vector<base::Processor>& holders, const lockd::Activate& activate,
                       const evs::Configuration& configuration) {
   Activation told;
+  temptation_ = 12;
   told.epoch = epoch.number;
   told.ring = epoch.ring;
   told.members = members;

@@ -25,6 +25,26 @@ void draw_size(RunOptions& o, base::Random& random) {
   }
 }
 
+// Whether the wait is long enough shows where clocks are at the bound and clients use up their
+// lease: a margin hides that the one ends before the other.
+void draw_clocks(RunOptions& o, base::Random& random) {
+  const std::uint64_t kind = random.below(8);
+  if (kind < 3) o.clocks = Clocks::at_bound;
+  if (kind == 3 || kind == 4) o.clocks = Clocks::one_far;
+  if (kind == 5 && random.chance(1, 3)) o.clocks = Clocks::astray;
+  if (random.chance(1, 3)) o.lease_margin = o.lease / 10;
+}
+
+void take_faults_away(RunOptions& o) {
+  o.faultless = true;
+  o.loss = std::min(o.loss, 20u);
+  o.straggle_max = std::min<Duration>(o.straggle_max, milliseconds(100));
+  o.partition_every = o.crash_every = o.pause_every = o.client_fault_every = Duration(0);
+  o.flap_every = Duration(0);
+  o.strike_at_delivery = o.core = o.disk_loss = false;
+  if (o.clocks == Clocks::astray) o.clocks = Clocks::drift;
+}
+
 }  // namespace
 
 RunOptions RunOptions::from_seed(std::uint64_t seed) {
@@ -72,6 +92,10 @@ RunOptions RunOptions::from_seed(std::uint64_t seed) {
   // Who lost its record can not vote, and the core has to be a majority.
   o.core = o.nodes > 1 && !o.disk_loss && random.chance(1, 4);
   o.numbers_near_32_bits = random.chance(1, 8);
+  draw_clocks(o, random);
+  o.sluggish_disks = o.slow_disks && random.chance(1, 2);
+  o.farewells = random.chance(1, 3);
+  if (random.chance(1, 16)) take_faults_away(o);
   return o;
 }
 
@@ -93,12 +117,19 @@ std::string RunOptions::to_string() const {
     text += " client_fault_ms=" + ms(client_fault_every);
     text += disk_loss ? " disk-loss" : "";
     text += witness ? " witness" : "";
-    text += slow_disks ? " slow-disks" : "";
+    text += sluggish_disks ? " sluggish-disks" : slow_disks ? " slow-disks" : "";
     text += blackouts ? " blackouts" : "";
+    text += lease_margin > Duration(0) ? " margin" : "";
   }
+  text += farewells ? " farewells" : "";
+  text += faultless ? " faultless" : "";
   text += one_way_cuts ? " one-way" : "";
   text += strike_at_delivery ? " striking" : "";
   text += " drift_ppm=" + std::to_string(drift_ppm);
+  text += clocks == Clocks::at_bound  ? " clocks-at-bound"
+          : clocks == Clocks::one_far ? " one-clock-far"
+          : clocks == Clocks::astray  ? " clocks-astray"
+                                      : "";
   text += multicast ? " multicast" : "";
   text += adjacency ? " adjacency" : "";
   if (flap_every > Duration(0)) text += " flap_ms=" + ms(flap_every);

@@ -8,10 +8,9 @@
 #include <string>
 
 #include "base/time.h"
+#include "tests/sim/virtual_clock.h"
 
 namespace sim {
-
-using base::Duration;
 
 enum class Workload : std::uint8_t {
   ring,     // Ring members alone, multicasting.
@@ -51,13 +50,21 @@ struct RunOptions {
   bool numbers_near_32_bits = false;  // Packets and rings are counted from just below 2^32.
   bool multicast = false;             // What is for several nodes reaches all, the sender too.
 
+  Clocks clocks = Clocks::drift;
+
+  // Nothing goes wrong but what a ring has to bear: a little loss, copies, stragglers, an attacker.
+  bool faultless = false;
+
   // Of runs with daemons.
   Duration lease{};
+  Duration lease_margin{};
   bool witness = false;  // The last node is one.
   bool slow_disks = false;
-  bool blackouts = false;   // A crash now and then takes all nodes at once.
-  bool disk_loss = false;   // The first node that crashes comes back without a record.
-  std::size_t clients = 0;  // In all, spread over the machines.
+  bool sluggish_disks = false;  // Every write is slow.
+  bool blackouts = false;       // A crash now and then takes all nodes at once.
+  bool farewells = false;       // A node that goes down often leaves in good order.
+  bool disk_loss = false;       // The first node that crashes comes back without a record.
+  std::size_t clients = 0;      // In all, spread over the machines.
   bool large_messages = false;
 
   // Our own reasoning is checked too; switched off where a planted bug is to be found by a judge.

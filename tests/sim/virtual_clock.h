@@ -14,12 +14,30 @@ namespace sim {
 using base::Duration;
 using base::Instant;
 
+// How the clocks of the machines run.
+enum class Clocks : std::uint8_t {
+  drift,     // Each at any rate within the bound.
+  at_bound,  // Both of a machine as fast, or as slow, as the bound allows.
+  one_far,   // Of each machine one is at the bound, the other far off, as when it is slewed.
+  astray,    // Both far off: leases prove nothing, only tokens do.
+};
+
 class VirtualClock {
  public:
-  // The rates differ from true time by at most `drift_ppm`.
-  VirtualClock(base::Random& random, std::uint32_t drift_ppm)
-      : boot_{draw(random, drift_ppm), random.between(Duration(0), std::chrono::hours(1))},
-        raw_{draw(random, drift_ppm), random.between(Duration(0), std::chrono::hours(1))} {}
+  // The rates of `drift` differ from true time by at most `drift_ppm`.
+  VirtualClock(base::Random& random, Clocks clocks, std::uint32_t drift_ppm) {
+    const auto bound = static_cast<std::int64_t>(drift_ppm);
+    boot_.ppm = raw_.ppm = random.chance(1, 2) ? bound : -bound;
+    if (clocks == Clocks::one_far) {
+      (random.chance(1, 2) ? boot_ : raw_).ppm = random.chance(1, 2) ? kFarPpm : -kFarPpm;
+    } else if (clocks != Clocks::at_bound) {
+      const std::int64_t most = clocks == Clocks::astray ? kFarPpm : bound;
+      boot_.ppm = draw(random, most);
+      raw_.ppm = draw(random, most);
+    }
+    boot_.offset = random.between(Duration(0), std::chrono::hours(1));
+    raw_.offset = random.between(Duration(0), std::chrono::hours(1));
+  }
 
   Instant at(Duration true_time) const { return {boot_.at(true_time), raw_.at(true_time)}; }
 
@@ -32,9 +50,12 @@ class VirtualClock {
   }
 
  private:
+  // Clocks that differ by more are noticed (lockd/clock_watch.h).
+  static constexpr std::int64_t kFarPpm = 150'000;
+
   struct Hand {
-    std::int64_t ppm;
-    Duration offset;
+    std::int64_t ppm = 0;
+    Duration offset{};
 
     Duration at(Duration true_time) const { return offset + scaled(true_time); }
     Duration when(Duration shown) const {
@@ -56,8 +77,8 @@ class VirtualClock {
     Duration scaled(Duration d) const { return d + Duration(d.count() / 1000 * ppm / 1000); }
   };
 
-  static std::int64_t draw(base::Random& random, std::uint32_t drift_ppm) {
-    return static_cast<std::int64_t>(random.below(2 * std::uint64_t{drift_ppm} + 1)) - drift_ppm;
+  static std::int64_t draw(base::Random& random, std::int64_t most) {
+    return static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(2 * most + 1))) - most;
   }
 
   Hand boot_;

@@ -19,6 +19,10 @@ constexpr Duration kTrafficAfterHeal = milliseconds(300);
 constexpr Duration kRestStep = milliseconds(250);
 constexpr Duration kRestBound = seconds(30);
 
+// Looks for which a cluster is whole before those who still wait in it are given up; longer than
+// any lease.
+constexpr int kSettledLooks = 40;
+
 // Bytes a member; more would not be sent before the run has to rest.
 constexpr std::size_t kBacklogOfSmallWindows = 128 * 1024;
 
@@ -34,7 +38,7 @@ World::World(const RunOptions& options, bool trace)
       trace_(trace),
       random_(options.seed),
       network_(options_, random_.fork()),
-      lock_checker_(options.nodes),
+      lock_checker_(options.nodes, options.clocks != Clocks::astray),
       deferred_(options.nodes),
       wire_tap_(lock_checker_),
       core_(options.nodes, true),
@@ -77,22 +81,29 @@ RunResult World::run() {
   queue_.push(options_.faulty_time, Happening::heal, 0);
 
   const Duration traffic = with_daemons() ? 2 * options_.lease : kTrafficAfterHeal;
-  Duration look_at = options_.faulty_time + traffic + kRestStep;
+  Duration look_at = options_.faultless ? kRestStep : options_.faulty_time + kRestStep;
   int restful = 0;
   bool rested = false;
   while (!queue_.empty() && violations_.empty() && !lock_checker_.violated() &&
          !seal_checker_.violation()) {
     if (queue_.next_at() > look_at) {
+      look();
+      if (look_at <= options_.faulty_time + traffic) {
+        look_at += kRestStep;
+        continue;
+      }
       if (traffic_) {
         traffic_ = false;
         for (auto& client : clients_) client->wind_down();
+        whole_for_ = 0;
       }
       restful = at_rest() ? restful + 1 : 0;
       if (restful == 3) {
         rested = true;
         break;
       }
-      if (look_at > options_.faulty_time + kRestBound) break;
+      const bool settled = !options_.core && whole_for_ >= kSettledLooks;
+      if (settled || look_at > options_.faulty_time + kRestBound) break;
       look_at += kRestStep;
       continue;
     }
@@ -101,6 +112,7 @@ RunResult World::run() {
     ++events_;
     step(std::move(next));
   }
+  if (!rested && !options_.core && whole_for_ >= kSettledLooks) lock_checker_.settled(now_);
   std::vector<Violation> found = std::move(violations_);
   for (Violation& violation : lock_checker_.finish()) found.push_back(std::move(violation));
   std::vector<std::vector<base::Processor>> components;
@@ -122,6 +134,9 @@ RunResult World::run() {
 void World::collect_coverage() {
   if (options_.nodes > 8) coverage_.add("size.over_8");
   if (options_.nodes > 24) coverage_.add("size.over_24");
+  if (options_.clocks == Clocks::at_bound) coverage_.add("clocks.at_bound");
+  if (options_.clocks == Clocks::one_far) coverage_.add("clocks.one_far");
+  if (options_.clocks == Clocks::astray) coverage_.add("clocks.astray");
   for (const auto& machine : machines_) {
     if (!machine->running()) continue;
     const evs::Statistics& s = machine->node().statistics();
@@ -266,7 +281,7 @@ void World::to_world(const Occurrence& occurrence) {
       if (healed_) break;
       const auto up = running();
       if (!up.empty()) {
-        pause(up[random_.below(up.size())], random_.between(milliseconds(1), milliseconds(1500)));
+        pause(up[random_.below(up.size())], pause_length());
       }
       schedule(Happening::pause, options_.pause_every);
       break;
@@ -316,11 +331,12 @@ void World::after_machine(std::size_t node) {
     struck_.reset();
     if (machines_[victim]->running()) crash(victim);
   }
-  if (tempting_ && options_.strike_at_delivery && !healed_ && machine.running() &&
-      random_.chance(1, 60)) {
+  const std::uint64_t temptation = std::exchange(temptation_, 0);
+  if (temptation != 0 && options_.strike_at_delivery && !healed_ && machine.running() &&
+      random_.chance(1, temptation)) {
     strike(node);
   }
-  tempting_ = false;
+  if (machine.running() && machine.leaving() && !machine.paused) leave(node);
   if (!machine.running() || machine.paused) return;
   const auto deadline = machine.next_timeout();
   ++machine.timer_number;
@@ -362,29 +378,51 @@ void World::multicast() {
   }
 }
 
-bool World::at_rest() const {
+// One ring of all who are to be together, and with daemons one active epoch whose table all hold.
+bool World::whole() const {
   const std::vector<std::size_t> resting = this->resting();
   if (resting.empty()) return false;
   const evs::Node& first = machines_[resting.front()]->node();
   for (std::size_t i : resting) {
     const auto& machine = machines_[i];
-    if (!machine->running() || machine->node().state() != evs::NodeState::operational) return false;
+    if (!machine->running() || machine->leaving()) return false;
+    if (machine->node().state() != evs::NodeState::operational) return false;
     if (machine->node().regular().id != first.regular().id) return false;
+    if (!with_daemons()) continue;
+    const lockd::ReplicaStatus status = machine->daemon().status(machine->clock().at(now_));
+    if (status.phase != lockd::ReplicaPhase::active || status.holders != resting.size()) {
+      return false;
+    }
+  }
+  return first.regular().members.size() == resting.size();
+}
+
+void World::look() {
+  whole_for_ = whole() ? whole_for_ + 1 : 0;
+  if (undisturbed_ || options_.core || whole_for_ == 0) return;
+  undisturbed_ = true;
+  coverage_.add(healed_ ? "undisturbed.healed" : "undisturbed.from_the_start");
+  lock_checker_.undisturbed(now_);
+}
+
+bool World::at_rest() const {
+  if (!whole()) return false;
+  const std::vector<std::size_t> resting = this->resting();
+  const evs::Node& first = machines_[resting.front()]->node();
+  for (std::size_t i : resting) {
+    const auto& machine = machines_[i];
     if (machine->node().send_room() != first.send_room()) return false;
     const evs::NodeStatus order = machine->node().status(machine->clock().at(now_));
     if (order.stable != order.highest || order.delivered != order.highest) return false;
     if (!with_daemons()) continue;
     const lockd::ReplicaStatus status = machine->daemon().status(machine->clock().at(now_));
-    if (status.phase != lockd::ReplicaPhase::active || status.cold || status.orphans > 0) {
-      return false;
-    }
-    if (status.holders != resting.size()) return false;
+    if (status.cold || status.orphans > 0) return false;
     if (machine->daemon().replica().table()->counts().locks > 0) return false;
   }
   for (const auto& client : clients_) {
     if (core_[client->machine()] && !client->at_rest()) return false;
   }
-  return first.regular().members.size() == resting.size();
+  return true;
 }
 
 void World::schedule(Happening what, Duration mean) {

@@ -50,8 +50,12 @@ class World : public MachineObserver {
   // Faults: faults.cc.
   void strike(std::size_t node);
   void crash_some();
+  void crash_all();
   void crash(std::size_t node);
+  void leave(std::size_t node);
+  void went_down(std::size_t node);
   void restart(std::size_t node);
+  Duration pause_length();
   void pause(std::size_t node, Duration how_long);
   void resume(std::size_t node);
   void pause_client();
@@ -69,7 +73,9 @@ class World : public MachineObserver {
 
   void after_machine(std::size_t node);
   void multicast();
+  bool whole() const;
   bool at_rest() const;
+  void look();
   void collect_coverage();
   void count(const Client& client);
   void schedule(Happening what, Duration mean);
@@ -120,7 +126,9 @@ class World : public MachineObserver {
   bool traffic_ = true;
   std::optional<evs::TraceEvent> crash_at_;  // A crash is planned for when a member does this.
   std::optional<std::size_t> struck_;        // The member that is to crash now.
-  bool tempting_ = false;                    // A good moment for a fault.
+  std::uint64_t temptation_ = 0;             // Now a fault is worth while, once in so many times.
+  bool undisturbed_ = false;                 // Nothing goes wrong any more, and all are together.
+  int whole_for_ = 0;                        // So many looks.
   std::vector<Violation> violations_;
   Coverage coverage_;
   std::uint64_t events_ = 0;
