@@ -21,7 +21,8 @@ std::uint64_t hash_of(const ResourceName& name) {
 
 bool ResourceRecord::compatible_with(Mode mode) const {
   for (std::size_t other = 0; other < kModes; ++other) {
-    if (held[other] == 0 || compatible(static_cast<Mode>(other), mode)) continue;
+    if (held[other] == 0) continue;
+    if (compatible(static_cast<Mode>(other), mode) && !MUTANT("dlm_shared_is_exclusive")) continue;
     if (MUTANT("dlm_grant_incompatible") && mode == Mode::pr) continue;
     return false;
   }

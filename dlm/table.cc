@@ -106,7 +106,7 @@ void Table::end(Slot slot, Effects& effects) {
                         ? effect_on(Effect::Kind::released, name, lock.mode, Token{lock.stamp})
                         : effect_on(Effect::Kind::cancelled, name, lock.mode, Token{}));
   store_.remove_lock(slot);
-  grant_waiting(lock.resource, effects);
+  if (lock.granted || !MUTANT("dlm_cancel_wakes_nobody")) grant_waiting(lock.resource, effects);
   store_.drop_if_unused(lock.resource);
 }
 

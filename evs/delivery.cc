@@ -22,7 +22,7 @@ void Member::deliver_packet(Ring& ring, Sequence sequence, const Packet& packet,
     ++statistics_.datagrams_malformed;
     return;
   }
-  std::uint32_t index = 0;
+  std::uint32_t index = MUTANT("canary_ring") ? 1 : 0;
   for (Reassembled& message : *ended) {
     ++statistics_.messages_delivered;
     if (transitional) ++statistics_.delivered_transitional;

@@ -28,11 +28,11 @@ void Member::on_token(Instant now, base::NodeId from, TokenMessage token, Operat
   // What I released before this token came back was received by every other member since
   // [rule 6.1].
   if (state.pass.passed_hop != 0) {
-    evidence_.confirmed_release = state.pass.passed_at;
+    evidence_.confirmed_release = MUTANT("release_stamped_at_return") ? now : state.pass.passed_at;
     evidence_.confirmed = true;
   }
   state.rotation.add(now.boot - evidence_.last_receipt.boot);
-  evidence_.last_receipt = now;
+  evidence_.last_receipt = MUTANT("receipt_stamped_before_it") ? state.pass.passed_at : now;
   accept(now, *ring_, state.pass, token);
   const Sequence sequence = token.sequence;
   visit(now, state, std::move(token));
@@ -45,7 +45,7 @@ void Member::visit(Instant now, Operational& state, TokenMessage token) {
   state.wake_sent = false;
   state.requests_seen = !token.requests.empty();
   state.held = std::move(token);
-  state.hold_until = now.boot + config_.token_hold_max;
+  state.hold_until = now.boot + (MUTANT("token_rests_too_long") ? 5 : 1) * config_.token_hold_max;
   if (!may_hold(state)) {
     release(now, state);
     return;

@@ -29,6 +29,7 @@ class Testimony {
         known_active(exchange.record->last_active);
         for (const Attempt& attempt : exchange.record->attempts) {
           add(attempt);
+          if (MUTANT("attempt_taken_for_active")) known_active(attempt.epoch);
         }
       }
       for (const Delivered& delivered : exchange.delivered) {
@@ -58,7 +59,8 @@ class Testimony {
   // of the epoch's ring, has not restarted since, and did not deliver the ACTIVATE, which was safe
   // [rule 6.11]. A complete table in the ring makes its own label stand [rule 8.C2].
   bool refuted(const Epoch& epoch) const {
-    if (epoch == last_active_ || labels_.count(epoch) != 0) {
+    const bool labelled = labels_.count(epoch) != 0 && !MUTANT("label_refuted");
+    if (epoch == last_active_ || labelled) {
       return false;
     }
     return std::any_of(exchanges_.begin(), exchanges_.end(), [&](const auto& told) {
@@ -97,7 +99,7 @@ class Testimony {
     };
     offer(last_active_);
     for (const Epoch& label : labels_) {
-      offer(label);
+      if (!MUTANT("label_refuted")) offer(label);
     }
     for (const Attempt& attempt : unrefuted) {
       if (!MUTANT("unrefuted_attempt_ignored")) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/mutant.h"
 #include "lockd/payload_kind.h"
 
 namespace lockd {
@@ -62,6 +63,7 @@ std::optional<Outgoing> Daemon::poll_multicast(std::size_t room) {
   if (room == 0) return std::nullopt;
   if (auto message = replica_.poll_multicast(room - 1)) {
     next.payload = std::move(*message);
+    if (MUTANT("grant_on_agreed")) next.service = evs::Service::agreed;
   } else if (auto word = room >= 2 ? instances_.poll_word() : std::nullopt) {
     kind = PayloadKind::flow;
     next.service = evs::Service::unordered;

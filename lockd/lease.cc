@@ -49,6 +49,8 @@ base::Duration Lease::left(Instant now) const {
   if (!deadline_) {
     return base::Duration::zero();
   }
+  if (MUTANT("lease_by_boot_clock"))
+    return std::max(base::Duration::zero(), deadline_->boot - now.boot);
   // A holder trusts the clock that ran further [docs/safety.md, clocks].
   return std::max(base::Duration::zero(),
                   std::min(deadline_->boot - now.boot, deadline_->raw - now.raw));
@@ -83,7 +85,7 @@ std::vector<Mark> OrphanWaits::take_due(Instant now, base::Duration wait, std::s
       break;
     }
     // The boot clock says so; the other one has to agree.
-    if (base::elapsed_at_least(from_.at(at->second), now) < wait) {
+    if (!MUTANT("wait_by_boot_clock") && base::elapsed_at_least(from_.at(at->second), now) < wait) {
       ++at;
       continue;
     }

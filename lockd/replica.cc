@@ -50,7 +50,9 @@ void Replica::Impl::handle_event(Instant now, evs::Event&& event) {
 void Replica::Impl::on_transitional(evs::ConfigurationChange&& change) {
   // What is delivered from here on is applied as if it had come before; nothing new is begun in
   // this ring.
-  stamps_.token(regular_.id, change.last_token);
+  if (serving() || !MUTANT("c_p_of_active_rings_only")) {
+    stamps_.token(regular_.id, change.last_token);
+  }
   configuration_ = std::move(change.configuration);
   in_transition_ = true;
   operational_ = false;
@@ -96,8 +98,8 @@ void Replica::Impl::on_regular(evs::ConfigurationChange&& change) {
   if (server_) {
     server_->interrupt();
   }
-  own_.send_unapplied_again();
-  waits_.retry();
+  if (!MUTANT("commands_not_sent_again")) own_.send_unapplied_again();
+  if (!MUTANT("expire_asked_once")) waits_.retry();
   send(exchange());
 }
 

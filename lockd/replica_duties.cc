@@ -18,7 +18,9 @@ void Replica::Impl::handle_evidence(Instant now, const evs::TokenEvidence* evide
   now_ = now;
   operational_ = evidence != nullptr && evidence->ring == regular_.id && !in_transition_;
   if (operational_) {
-    stamps_.token(regular_.id, evidence->last_receipt);
+    if (serving() || !MUTANT("c_p_of_active_rings_only")) {
+      stamps_.token(regular_.id, evidence->last_receipt);
+    }
     if (active_ && !active_->confirmed) {
       confirm_epoch();
       keep_house(now);
@@ -52,7 +54,9 @@ std::optional<Effect> Replica::Impl::poll_effect() {
   if (!may_tell_ && !leaks) {
     return std::nullopt;
   }
-  std::optional<HeldEffects::Told> told = held_.take(leaks ? kAnyToken : active_->token_ceiling);
+  const bool any_token = leaks || MUTANT("token_above_ceiling_told");
+  std::optional<HeldEffects::Told> told =
+      held_.take(any_token ? kAnyToken : active_->token_ceiling);
   if (!told) {
     held_.delay();
     return std::nullopt;
@@ -84,6 +88,7 @@ void Replica::Impl::on(Instant, const Processor&, Raise&& m) {
     Record record = keeper_.latest();
     record.token_ceiling = std::max(record.token_ceiling, m.token_ceiling);
     keeper_.want(std::move(record));
+    if (MUTANT("raised_before_written")) send(Raised{m.token_ceiling});
   }
 }
 
@@ -129,7 +134,7 @@ void Replica::Impl::keep_house(Instant now) {
   }
   if (*active_->holders.begin() == self_) {
     raise_ceiling();
-    if (!active_->purge_sent && table_->state.purge_pending()) {
+    if (!active_->purge_sent && table_->state.purge_pending() && !MUTANT("purge_forgotten")) {
       active_->purge_sent = true;
       send_command(Purge{});
     }
@@ -138,6 +143,7 @@ void Replica::Impl::keep_house(Instant now) {
 
 Duration Replica::Impl::orphan_wait() const {
   const Duration wait = config_.wait_for(std::max(config_.lease, table_->state.longest_lease()));
+  if (MUTANT("wait_two_percent_short")) return wait * 98 / 100;
   return MUTANT("wait_ten_percent_short") ? wait * 9 / 10 : wait + stagger();
 }
 

@@ -61,7 +61,9 @@ void Replica::Impl::freeze(Instant now, const Mark& mark) {
   Instant from = now;
   if (mark.ring != regular_.id) {
     const std::optional<Instant> last_token = stamps_.last_token(mark.ring);
-    from = last_token ? *last_token : *stamps_.install(regular_.id);
+    from = last_token                                ? *last_token
+           : MUTANT("stranger_waits_from_its_start") ? Instant{}
+                                                     : *stamps_.install(regular_.id);
   } else if (MUTANT("leave_frees_at_once")) {
     from = now + -orphan_wait();
   }

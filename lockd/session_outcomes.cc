@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/mutant.h"
 #include "lockd/sessions.h"
 
 namespace lockd {
@@ -213,7 +214,7 @@ void Sessions::answer(Instant now, SessionSlot& slot, const Reply& outcome, prot
   reply.answer = answer;
   if (answer == protocol::Answer::granted) {
     reply.mode = static_cast<protocol::Mode>(outcome.mode);
-    reply.token = outcome.token;
+    reply.token = MUTANT("canary_locks") ? Token{base::value(outcome.token) + 1} : outcome.token;
     ++statistics_.granted_told;
   }
   reply.note = note(now, slot);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mutant.h"
 
 namespace lockd {
 
@@ -52,6 +53,7 @@ bool Staging::log(const evs::Delivery& delivery, const Replayed& replayed) {
     replay(delivery, replayed);
     return true;
   }
+  if (MUTANT("log_after_snapshot_lost")) return true;
   log_bytes_ += delivery.payload.size();
   if (log_bytes_ > log_bytes_max_) {
     return false;

@@ -104,6 +104,7 @@ void State::apply(Processor origin, const Command& command, Effects& effects) {
 void State::apply_departures(std::span<const Departure> departures, Effects& effects) {
   if (MUTANT("state_cold_flag_not_replicated")) cold_.reset();
   changes_.clear();
+  if (MUTANT("departures_forgotten")) return;
   for (const Departure& departure : departures) {
     for (SessionId id : attached_to(departure.processor)) {
       sessions_.orphan(id, departure.ring);
@@ -118,7 +119,7 @@ void State::apply_departures(std::span<const Departure> departures, Effects& eff
 
 void State::start_cold(RingId ring, std::uint64_t token_base, base::Duration longest_lease) {
   *this = State(limits_);
-  cold_ = ring;
+  if (!MUTANT("cold_grants_at_once")) cold_ = ring;
   raise_token_base(token_base);
   raise_longest_lease(longest_lease);
 }

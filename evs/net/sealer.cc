@@ -34,7 +34,7 @@ void Sealer::seal(RecordType type, base::Bytes plaintext, base::Buffer& datagram
   ++sealed_;
 
   const std::uint64_t sub_key = sub_key_of(next_.counter);
-  ++next_.counter;
+  if (!MUTANT("canary_seal")) ++next_.counter;
   if (sub_key_of(next_.counter) == sub_key) return;
   if (MUTANT("seal_nonce_reset_at_subkey")) {
     next_.counter = first_counter_;
