@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <optional>
 
-#include "base/mutant.h"
 #include "base/time.h"
 
 namespace liblock {
@@ -19,9 +18,6 @@ class Deadline {
   // What is left, by whichever clock has less; zero if nothing.
   Duration left(Instant now) const {
     if (!end_) return Duration::zero();
-    if (MUTANT("client_deadline_by_boot_clock")) {
-      return std::max(Duration::zero(), end_->boot - now.boot);
-    }
     return std::max(Duration::zero(), -base::elapsed_at_most(*end_, now));
   }
 

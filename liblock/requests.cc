@@ -76,7 +76,7 @@ void Requests::on_new_session() {
   for (auto& [id, entry] : entries_) {
     CHECK(std::holds_alternative<AcquireCommand>(entry.command));
     entry.seen = entry.sent = entry.answered = false;
-    if (!MUTANT("client_asks_no_new_session")) unsent_.insert(id);
+    unsent_.insert(id);
     unanswered_.insert(id);
   }
 }

@@ -98,8 +98,8 @@ void Replica::Impl::on_regular(evs::ConfigurationChange&& change) {
   if (server_) {
     server_->interrupt();
   }
-  if (!MUTANT("commands_not_sent_again")) own_.send_unapplied_again();
-  if (!MUTANT("expire_asked_once")) waits_.retry();
+  own_.send_unapplied_again();
+  waits_.retry();
   send(exchange());
 }
 

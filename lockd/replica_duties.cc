@@ -54,9 +54,7 @@ std::optional<Effect> Replica::Impl::poll_effect() {
   if (!may_tell_ && !leaks) {
     return std::nullopt;
   }
-  const bool any_token = leaks || MUTANT("token_above_ceiling_told");
-  std::optional<HeldEffects::Told> told =
-      held_.take(any_token ? kAnyToken : active_->token_ceiling);
+  std::optional<HeldEffects::Told> told = held_.take(leaks ? kAnyToken : active_->token_ceiling);
   if (!told) {
     held_.delay();
     return std::nullopt;
@@ -88,7 +86,6 @@ void Replica::Impl::on(Instant, const Processor&, Raise&& m) {
     Record record = keeper_.latest();
     record.token_ceiling = std::max(record.token_ceiling, m.token_ceiling);
     keeper_.want(std::move(record));
-    if (MUTANT("raised_before_written")) send(Raised{m.token_ceiling});
   }
 }
 

@@ -100,7 +100,6 @@ void Sessions::review_slot(Instant now, SessionSlot& slot) {
 // What the table shows attached here without a client is of nobody's use: an orphan, so that it
 // ends.
 void Sessions::detach_ghosts(Instant now) {
-  if (MUTANT("ghosts_kept")) return;
   const State& table = *replica_.table();
   for (const SessionId id : table.attached_to(self_)) {
     const Session& session = *table.find(id);

@@ -66,6 +66,7 @@ constexpr Mutant kMutants[] = {
     {"label_refuted", "rule 8.C2: an active epoch counts as an attempt, and is refuted"},
     {"cold_grants_at_once", "rule 6.15: a cold table grants without a wait"},
     {"stranger_waits_from_its_start", "rule 7.A2: who was not in the ring counts from its start"},
+    {"purge_forgotten", "rule 7.B8: what an expired session held is never freed"},
     {"c_p_of_active_rings_only",
      "rule 6.4: tokens of a ring that is not active yet count for nothing"},
     {"log_after_snapshot_lost", "rule 7.B3: a newcomer drops what follows the snapshot"},
@@ -141,14 +142,6 @@ constexpr Mutant kRareMutants[] = {
     {"groups_window_ignored", "groups: a sender is not bounded by its window"},
     {"groups_hole_for_slow_reader", "groups: a slow reader misses messages in the middle"},
     {"client_resends_with_new_request_id", "rule 6.22: a retry takes a new request id"},
-    {"client_deadline_by_boot_clock", "clocks: a client trusts one clock alone"},
-    {"expire_asked_once", "an EXPIRE that a ring change took along is not repeated"},
-    {"commands_not_sent_again", "rule 6.22: a command that a ring change took along is dropped"},
-    {"client_asks_no_new_session", "what waits is not asked for again in the next session"},
-    {"purge_forgotten", "rule 7.B8: what an expired session held is never freed"},
-    {"ghosts_kept", "8: sessions without a client stay attached"},
-    {"raised_before_written", "rule 7.C: RAISED is said before the record is durable"},
-    {"token_above_ceiling_told", "7.C: tokens above the ceiling on record are told"},
 };
 
 }  // namespace
