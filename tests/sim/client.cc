@@ -28,7 +28,8 @@ liblock::ClientConfig client_config(base::Random& random) {
 
 Client::Client(std::size_t machine, const VirtualClock& clock, base::Random random,
                LockChecker& checker, Resources& resources)
-    : machine_(machine),
+    : server(machine),
+      machine_(machine),
       clock_(clock),
       random_(random),
       checker_(checker),

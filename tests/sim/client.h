@@ -23,6 +23,7 @@ class Client {
   Client(std::size_t machine, const VirtualClock& clock, base::Random random, LockChecker& checker,
          Resources& resources);
 
+  // Whose clocks it has.
   std::size_t machine() const { return machine_; }
   liblock::ClientMachine& wire() { return wire_; }
 
@@ -47,6 +48,8 @@ class Client {
   std::string last_event;  // For the trace.
 
   // Bookkeeping of the world's.
+  std::size_t server;  // The machine whose daemon it talks to, or did last.
+  bool roams = false;  // It goes on at another daemon when its own is gone.
   std::optional<std::uint64_t> connection;
   std::uint64_t timer_number = 0;
   bool paused = false;

@@ -10,10 +10,16 @@ namespace sim {
 using std::chrono::microseconds;
 
 std::unique_ptr<Client> World::new_client(std::size_t index) {
-  const std::size_t serving = options_.nodes - (options_.witness ? 1 : 0);
-  const std::size_t machine = index % serving;
-  return std::make_unique<Client>(machine, machines_[machine]->clock(), random_.fork(),
-                                  lock_checker_, resources_);
+  const std::size_t machine = index % serving();
+  auto client = std::make_unique<Client>(machine, machines_[machine]->clock(), random_.fork(),
+                                         lock_checker_, resources_);
+  client->roams = random_.chance(1, 3);
+  return client;
+}
+
+// All but the witness.
+std::size_t World::serving() const {
+  return options_.nodes - (options_.witness ? 1 : 0);
 }
 
 void World::to_client(const Occurrence& occurrence) {
@@ -54,7 +60,7 @@ void World::after_client(std::size_t index) {
   if (!client.wire().wants_connection() && client.connection) disconnect(index);
   while (auto bytes = client.wire().poll_transmit()) {
     if (client.connection) {
-      queue_.push(pipe_time(index), Happening::client_bytes, client.machine(), *client.connection,
+      queue_.push(pipe_time(index), Happening::client_bytes, client.server, *client.connection,
                   std::move(*bytes));
     }
   }
@@ -68,8 +74,12 @@ void World::after_client(std::size_t index) {
 
 void World::connect(std::size_t index) {
   Client& client = *clients_[index];
-  Machine& machine = *machines_[client.machine()];
-  const Instant now = machine.clock().at(now_);
+  for (std::size_t i = 1; client.roams && i < serving() && !machines_[client.server]->running();
+       ++i) {
+    client.server = (client.server + 1) % serving();
+  }
+  Machine& machine = *machines_[client.server];
+  const Instant now = machines_[client.machine()]->clock().at(now_);
   if (!machine.running() || machine.paused || machine.leaving()) {
     // A paused daemon's kernel would take the connection; to the client that is a slow daemon.
     client.wire().handle_disconnected(now);
@@ -78,15 +88,16 @@ void World::connect(std::size_t index) {
   const std::uint64_t connection = connections_.size();
   connections_.push_back(index);
   client.connection = connection;
-  acting_ = client.machine();
+  acting_ = client.server;
+  if (client.server != client.machine()) coverage_.add("client.elsewhere");
   machine.connect(now_, lockd::ConnectionId{connection});
-  after_machine(client.machine());
+  after_machine(client.server);
   if (client.connection) client.wire().handle_connected(now);
 }
 
 void World::disconnect(std::size_t index) {
   Client& client = *clients_[index];
-  queue_.push(pipe_time(index), Happening::client_gone, client.machine(), *client.connection);
+  queue_.push(pipe_time(index), Happening::client_gone, client.server, *client.connection);
   client.connection.reset();
   client.wire().handle_disconnected(machines_[client.machine()]->clock().at(now_));
 }

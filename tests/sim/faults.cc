@@ -81,7 +81,7 @@ void World::went_down(std::size_t node) {
   ++machines_[node]->timer_number;
   deferred_[node].clear();
   for (std::size_t i = 0; i < clients_.size(); ++i) {
-    if (clients_[i]->machine() == node && clients_[i]->connection) {
+    if (clients_[i]->server == node && clients_[i]->connection) {
       queue_.push(pipe_time(i), Happening::daemon_gone, i, *clients_[i]->connection);
     }
   }
@@ -146,7 +146,7 @@ void World::fail_client(std::size_t index) {
   if (client.paused || !client.connection || !client.wire().open()) return;
   if (random_.chance(1, 2)) {
     coverage_.add("fault.client_connection");
-    queue_.push(pipe_time(index), Happening::client_broken, client.machine(), *client.connection);
+    queue_.push(pipe_time(index), Happening::client_broken, client.server, *client.connection);
     queue_.push(pipe_time(index), Happening::daemon_gone, index, *client.connection);
     return;
   }

@@ -420,7 +420,7 @@ bool World::at_rest() const {
     if (machine->daemon().replica().table()->counts().locks > 0) return false;
   }
   for (const auto& client : clients_) {
-    if (core_[client->machine()] && !client->at_rest()) return false;
+    if (core_[client->server] && !client->at_rest()) return false;
   }
   return true;
 }

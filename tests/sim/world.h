@@ -69,6 +69,7 @@ class World : public MachineObserver {
   void after_client(std::size_t client);
   void connect(std::size_t client);
   void disconnect(std::size_t client);
+  std::size_t serving() const;
   Duration pipe_time(std::size_t client);
 
   void after_machine(std::size_t node);

@@ -7,7 +7,7 @@ import history
 
 # Of each kind so much weight.
 KINDS = {"kill_daemon": 3, "pause_daemon": 3, "kill_client": 3, "pause_client": 3, "partition": 2, "cut": 1, "loss": 1,
-         "flap": 1, "restart_all": 0.3}
+         "flap": 1, "restart_all": 0.6}
 
 
 class Faults:
