@@ -192,6 +192,27 @@ class Holder {
 
 }  // namespace
 
+double measure_check(const std::string& socket) {
+  constexpr int kBatches = 30;
+  constexpr int kCalls = 100'000;
+  const Client client = connect(socket);
+  const std::string name = "check";
+  lock_grant grant{};
+  require(lock_acquire(client.get(), nullptr, name.data(), name.size(), LOCK_MODE_EX, -1, &grant),
+          "acquire");
+  base::Duration best = base::Duration::max();
+  for (int batch = 0; batch < kBatches; ++batch) {
+    require(lock_dispatch(client.get()), "dispatch");
+    const base::Duration start = now();
+    for (int call = 0; call < kCalls; ++call) {
+      if (lock_valid_for_ns(client.get(), &grant) == 0) require(LOCK_ERROR_LOST, "check");
+    }
+    best = std::min(best, now() - start);
+  }
+  require(lock_release(client.get(), &grant), "release");
+  return static_cast<double>(best.count()) / kCalls;
+}
+
 class Hold::Impl {
  public:
   Impl(const std::vector<std::string>& sockets, std::size_t locks) {

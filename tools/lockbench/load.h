@@ -33,6 +33,10 @@ struct CycleFigures {
 CycleFigures measure_cycles(const std::vector<std::string>& sockets, std::size_t clients,
                             bool contended, base::Duration time);
 
+// What a call of lock_valid_for_ns() takes in a thread that holds a lock, in nanoseconds: of many
+// batches the fastest, since whatever else the machine does only slows them down.
+double measure_check(const std::string& socket);
+
 // Holds locks from construction to destruction.
 class Hold {
  public:

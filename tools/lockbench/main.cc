@@ -65,21 +65,28 @@ std::vector<CycleFigures> measure_all_cycles(const Options& options,
   return all;
 }
 
+ClusterFigures measure(const Options& options, const std::vector<std::string>& sockets,
+                       const std::vector<pid_t>& daemons) {
+  ClusterFigures figures;
+  figures.nodes = sockets.size();
+  if (!daemons.empty()) figures.idle = measure_idle(daemons);
+  if (figures.idle && !options.json) print(text_of(figures.nodes, *figures.idle));
+  figures.check_ns = measure_check(sockets.front());
+  if (!options.json) print(text_of_check(figures.nodes, figures.check_ns));
+  figures.cycles = measure_all_cycles(options, sockets);
+  return figures;
+}
+
 void bench_cycles(const Options& options) {
   std::vector<ClusterFigures> all;
   if (!options.json) print(heading());
   if (!options.sockets.empty()) {
-    all.push_back({options.sockets.size(), {}, measure_all_cycles(options, options.sockets)});
+    all.push_back(measure(options, options.sockets, {}));
   }
   for (const std::size_t nodes :
        options.sockets.empty() ? options.nodes : std::vector<std::size_t>{}) {
     const Cluster cluster(nodes);
-    ClusterFigures figures;
-    figures.nodes = nodes;
-    figures.idle = measure_idle(cluster.daemons());
-    if (!options.json) print(text_of(nodes, *figures.idle));
-    figures.cycles = measure_all_cycles(options, cluster.sockets());
-    all.push_back(figures);
+    all.push_back(measure(options, cluster.sockets(), cluster.daemons()));
   }
   if (options.json) print(json_of(all));
 }

@@ -50,6 +50,10 @@ std::string text_of(std::size_t nodes, const IdleFigures& figures) {
                 figures.processor_percent, mebibytes(figures.resident_bytes));
 }
 
+std::string text_of_check(std::size_t nodes, double check_ns) {
+  return format("%5zu  asking whether a lock is held: %.0f ns\n", nodes, check_ns);
+}
+
 std::string text_of(const HoldFigures& figures) {
   return format(
       "%5zu nodes, %zu locks held: a daemon has %.1f MiB resident (%.1f MiB before), %.0f bytes a "
@@ -63,7 +67,8 @@ std::string text_of(const HoldFigures& figures) {
 std::string json_of(const std::vector<ClusterFigures>& figures) {
   Json clusters = Json::array();
   for (const ClusterFigures& cluster : figures) {
-    Json item = {{"nodes", cluster.nodes}, {"cycles", Json::array()}};
+    Json item = {
+        {"nodes", cluster.nodes}, {"check_ns", cluster.check_ns}, {"cycles", Json::array()}};
     if (cluster.idle) {
       item["idle"] = {{"processor_percent", cluster.idle->processor_percent},
                       {"resident_bytes", cluster.idle->resident_bytes}};

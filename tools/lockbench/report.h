@@ -20,6 +20,7 @@ struct IdleFigures {
 struct ClusterFigures {
   std::size_t nodes = 0;
   std::optional<IdleFigures> idle;  // Of clusters that we started.
+  double check_ns = 0;              // Of a call that asks whether a lock is held.
   std::vector<CycleFigures> cycles;
 };
 
@@ -38,6 +39,7 @@ std::string heading();
 std::string text_of(std::size_t nodes, const CycleFigures& figures);
 std::string text_of(std::size_t nodes, const IdleFigures& figures);
 std::string text_of(const HoldFigures& figures);
+std::string text_of_check(std::size_t nodes, double check_ns);
 
 std::string json_of(const std::vector<ClusterFigures>& figures);
 std::string json_of(const std::vector<HoldFigures>& figures);
