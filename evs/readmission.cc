@@ -12,12 +12,12 @@ namespace {
 constexpr std::uint32_t kFreeStrikes = 2;
 
 // Two rings that bar each other for equally long can take turns for ever: each calls while the
-// other does not listen, and has a strike for it. So a pause is shorter by up to a third, by the
-// ring's nonce, which all its members know.
+// other does not listen, and has a strike for it. So a pause is shorter by up to two thirds, by the
+// ring's nonce, which all its members know; with a third they can stay in step for long.
 Duration spread(Duration pause, std::uint64_t nonce) {
   if (MUTANT("readmission_in_step")) return pause;
   constexpr std::uint64_t kSteps = 1024;
-  return pause - pause / 3 * static_cast<std::int64_t>(nonce % kSteps) / kSteps;
+  return pause - 2 * pause / 3 * static_cast<std::int64_t>(nonce % kSteps) / kSteps;
 }
 
 }  // namespace
@@ -48,15 +48,15 @@ void Readmission::installed(Duration now, const RingId& ring,
 }
 
 // A ring that is no majority has less to lose than to win: it listens again sooner, or a network
-// that has healed would leave all nodes apart for the longest pause.
+// that has healed would leave all nodes apart for the longest pause. Of two rings one at least is
+// none.
 bool Readmission::barred(Duration now, base::NodeId node, std::size_t members) const {
   const auto found = records_.find(node);
   if (found == records_.end()) return false;
   const bool majority = 2 * members > config_.nodes.size();
-  const Duration pause = majority
-                             ? found->second.pause
-                             : std::min(found->second.pause, config_.readmission_pause_max / 5);
-  return now - found->second.last_strike < spread(pause, nonce_);
+  const Duration shorter = std::min(found->second.pause, config_.readmission_pause_max / 5);
+  const Duration pause = majority ? found->second.pause : spread(shorter, nonce_);
+  return now - found->second.last_strike < pause;
 }
 
 }  // namespace evs

@@ -107,7 +107,8 @@ TEST_CASE_FIXTURE(Fixture, "nodes that are not configured are not remembered") {
 // meet if the other does not bar it then either; else the caller is alone again, with a strike.
 TEST_CASE_FIXTURE(Fixture, "two that bar each other do not take turns for ever") {
   constexpr Duration kRound = milliseconds(360);
-  constexpr Duration kPresence = milliseconds(600);
+  constexpr Duration kPresence = milliseconds(200);
+  constexpr int kCallsMax = 20;  // Of both. Shorter by a third at most would not suffice.
   const base::NodeId other{1};
   base::Random random(7);
 
@@ -124,7 +125,7 @@ TEST_CASE_FIXTURE(Fixture, "two that bar each other do not take turns for ever")
     node.calls_at += kPresence;
   };
 
-  for (Duration lag{0}; lag < seconds(3); lag += milliseconds(100)) {
+  for (Duration lag{0}; lag < seconds(3); lag += milliseconds(10)) {
     CAPTURE(lag.count());
     Node nodes[2] = {{Readmission(config)}, {Readmission(config)}};
     for (int strikes = 0; strikes < 10; ++strikes) {
@@ -132,7 +133,7 @@ TEST_CASE_FIXTURE(Fixture, "two that bar each other do not take turns for ever")
       alone(nodes[1], now + lag);
     }
     int calls = 0;
-    for (bool met = false; !met && calls < 1000; ++calls) {
+    for (bool met = false; !met && calls < kCallsMax; ++calls) {
       const bool second = nodes[1].calls_at < nodes[0].calls_at;
       Node& caller = nodes[second ? 1 : 0];
       const Node& called = nodes[second ? 0 : 1];
@@ -140,7 +141,7 @@ TEST_CASE_FIXTURE(Fixture, "two that bar each other do not take turns for ever")
       met = called.calls_at < over || !called.readmission.barred(over, other, 1);
       if (!met) alone(caller, over);
     }
-    CHECK(calls < 1000);
+    CHECK(calls < kCallsMax);
   }
 }
 
