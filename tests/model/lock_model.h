@@ -54,6 +54,10 @@
 //     only in the order of the notifications.
 // 17. Completions of locks that end carry no mode. EUNLOCK carries no flags; DEMOTED stays with the
 //     completion of the conversion that was demoted, whatever its status.
+// 18. Rules 5 and 8 look at the queues as they were before: a request with HEADQUE behind whom
+// others wait, and a
+//     conversion with QUECVT and HEADQUE or NOORDER, queue though they could go, until the next
+//     scan.
 #pragma once
 
 #include <array>

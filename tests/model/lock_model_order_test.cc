@@ -51,6 +51,15 @@ TEST_CASE("HEADQUE goes to the head of its queue") {
   CHECK(told(conversions.unlock(1, 1)) == "1=EUNLOCK/none 3=ok/pr 3!pw");
 }
 
+TEST_CASE(
+    "a HEADQUE request queues before those who wait though it could go, until the next scan") {
+  Stage stage;
+  stage.ask(1, Mode::pr);
+  stage.ask(2, Mode::ex);
+  CHECK(told(stage.ask(3, Mode::pr, kHeadque)) == "");
+  CHECK(told(stage.convert(1, 1, Mode::pr)) == "1=ok/pr 3=ok/pr 1!ex 3!ex");
+}
+
 TEST_CASE("NOORDER is granted out of the middle of a queue") {
   Stage stage;
   stage.ask(1, Mode::ex);
