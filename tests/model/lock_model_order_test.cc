@@ -147,6 +147,39 @@ TEST_CASE("a conversion that blocks none of the queued ones is no deadlock") {
   CHECK(told(stage.unlock(3, 3)) == "3=EUNLOCK/none 1=ok/pw 1!pr");
 }
 
+TEST_CASE("a waiting request is not granted while a conversion is queued") {
+  Stage stage;
+  stage.ask(1, Mode::cr);
+  stage.ask(2, Mode::nl);
+  stage.ask(3, Mode::pw);
+  stage.ask(4, Mode::pr);
+  stage.convert(2, 2, Mode::ex);
+  CHECK(told(stage.unlock(3, 3)) == "3=EUNLOCK/none");
+  CHECK(told(stage.unlock(1, 1)) == "1=EUNLOCK/none 2=ok/ex 2!pr");
+}
+
+TEST_CASE("a demotion lets a NOORDER request in, though the demoted lock has to queue") {
+  Stage stage;
+  stage.ask(1, Mode::cr);
+  stage.ask(2, Mode::pw);
+  stage.ask(3, Mode::cr);
+  stage.convert(1, 1, Mode::ex);
+  CHECK(told(stage.ask(4, Mode::pr, kNoorder)) == "");
+  CHECK(told(stage.convert(2, 2, Mode::ex, kConvdeadlk)) == "4=ok/pr 4!ex");
+}
+
+TEST_CASE("a queued conversion is not demoted for one behind it that it merely blocks") {
+  Stage stage;
+  stage.ask(1, Mode::pr);
+  stage.ask(2, Mode::nl);
+  stage.ask(3, Mode::pr);
+  stage.ask(4, Mode::nl);
+  stage.convert(1, 1, Mode::ex, kConvdeadlk);
+  stage.convert(2, 2, Mode::pw);
+  CHECK(told(stage.convert(4, 4, Mode::nl)) == "4=ok/nl");
+  CHECK(stage.space.locks().at(1).granted == Mode::pr);
+}
+
 TEST_CASE("what waits can be cancelled, forced out, or unlocked") {
   Stage stage;
   stage.ask(1, Mode::ex);
