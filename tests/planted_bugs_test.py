@@ -14,7 +14,7 @@ import sys
 
 import rule_table_test
 
-SECONDS = 300  # For one program; a test that a planted bug makes wait for ever has found it, but poorly.
+SECONDS = 300  # For one program. A bug that makes a test wait for ever ends this one: it needs a better test.
 
 
 def rare(root):

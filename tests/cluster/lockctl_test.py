@@ -212,7 +212,22 @@ def a_frozen_command_writes_nothing_when_the_next_has_the_lock():
             wait_until(lambda: not any(map(is_running, family)), "the whole group is dead")
 
 
+def guard_of(process):
+    """The first process of the group of lockctl's command."""
+    with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as file:
+        return next(int(pid) for pid in file.read().split() if os.getpgid(int(pid)) == int(pid))
+
+
 def a_freezer_stops_what_left_the_group():
+    frozen_and_ended(lambda process: process.send_signal(signal.SIGTERM))
+
+
+def a_frozen_command_ends_though_its_guard_was_killed():
+    frozen_and_ended(lambda process: os.kill(guard_of(process), signal.SIGKILL))
+
+
+def frozen_and_ended(end):
+    """A command loses its lock, is stopped with what has left its group, and `end` ends it, by way of lockctl."""
     with Cluster(3) as cluster:
         stamps = cluster.path("stamps")
         note = f"echo $$; while :; do read -r up x < /proc/uptime; echo $up >> {stamps}; done"
@@ -226,10 +241,10 @@ def a_freezer_stops_what_left_the_group():
                     granted = float(line(other).split()[0])
                     check(other.wait(timeout=h.DEADLINE) == 0, "the next holder ran")
                 if "cgroup.freeze" not in process.stderr.readline():
-                    print("NOT RUN: a_freezer_stops_what_left_the_group: no cgroup of version 2 that we may write")
+                    print("NOT RUN: no cgroup of version 2 that we may write")
                     return
                 check(last_stamp(stamps) <= granted, f"stopped before the grant at {granted}")
-                process.send_signal(signal.SIGTERM)
+                end(process)
                 check(process.wait(timeout=h.DEADLINE) == 79, "79 lost")
                 wait_until(lambda: not is_running(escaped), "it ends with lockctl")
             finally:
@@ -425,5 +440,6 @@ def a_terminal_belongs_to_the_command():
 h.main([exit_codes, names, passes_through, shared_and_exclusive, the_queue_is_seen, signals_reach_the_command,
         a_killed_lockctl_takes_its_command_along, a_lost_lock_ends_its_command_in_time, a_grace_to_clean_up,
         a_frozen_command_writes_nothing_when_the_next_has_the_lock, a_freezer_stops_what_left_the_group,
+        a_frozen_command_ends_though_its_guard_was_killed,
         a_session_goes_on_at_another_daemon, another_time_namespace, what_left_the_group_is_for_tokens_alone,
         without_a_quorum, waiting_outlives_a_daemon, a_terminal_belongs_to_the_command])

@@ -73,6 +73,9 @@ class Wrapped {
     report.exit_code = report.lost ? kLost : child->exit_code();
     report.held = read_clocks().boot - start.boot;
     if (!report.lost) release();
+    // What is frozen and has left the group must not go on when the freezer is gone; the guard may
+    // have been killed before it could end it.
+    if (report.lost && freezer_) freezer_->kill();
     if (report.lost && tell_) {
       std::fprintf(stderr, "lockctl: %s: the lock was lost; the command was %s in time\n",
                    printable(options_.name).c_str(), frozen() ? "stopped" : "ended");
