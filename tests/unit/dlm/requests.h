@@ -20,11 +20,11 @@ inline ResourceName in_default(std::string_view resource) {
 }
 
 inline Acquire want(LockName name, std::string_view resource, Mode mode) {
-  return {name, in_default(resource), mode, false};
+  return {name, in_default(resource), mode, 0, {}, 0};
 }
 
 inline Acquire try_for(LockName name, std::string_view resource, Mode mode) {
-  return {name, in_default(resource), mode, true};
+  return {name, in_default(resource), mode, base::lock_flag::no_queue, {}, 0};
 }
 
 inline Effects acquire(Table& table, const Acquire& request) {
@@ -35,13 +35,13 @@ inline Effects acquire(Table& table, const Acquire& request) {
 
 inline Effects release(Table& table, LockName name, Token token) {
   Effects effects;
-  table.release(name, token, effects);
+  table.release({name, token, 0, std::nullopt}, effects);
   return effects;
 }
 
 inline Effects cancel(Table& table, LockName name) {
   Effects effects;
-  table.cancel(name, effects);
+  table.cancel(name, Status::withdrawn, effects);
   return effects;
 }
 
