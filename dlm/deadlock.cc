@@ -145,11 +145,12 @@ class Table::DeadlockSearch {
   std::optional<From> found_;
 };
 
-bool Table::find_deadlock(Slot owner, const std::vector<Slot>& waits, LockName victim) {
+bool Table::find_deadlock(Slot owner, const std::vector<Slot>& waits, Slot victim) {
   DeadlockSearch search(store_, owner);
   for (const Slot wait : waits) search.start_at(wait);
   if (!search.run()) return false;
-  deadlocks_.push_back({victim, search.steps()});
+  const RequestId request = store_.wait_of(store_.locks()[victim]).request;
+  deadlocks_.push_back({store_.name_of(store_.locks()[victim]), request, search.steps()});
   return true;
 }
 
@@ -165,11 +166,11 @@ bool Table::closes_deadlock(Slot slot) {
   for (Slot at = owner.waits.first; at != kNoSlot; at = store_.waits()[at].in_owner.next) {
     waits.push_back(at);
   }
-  return find_deadlock(lock.owner, waits, store_.name_of(lock));
+  return find_deadlock(lock.owner, waits, slot);
 }
 
 // A conversion that was refused because its lock and another that converts keep each other.
-void Table::report_conversion_deadlock(Slot slot, Mode mode) {
+void Table::report_conversion_deadlock(Slot slot, RequestId request, Mode mode) {
   const LockRecord& lock = store_.locks()[slot];
   const ResourceRecord& resource = store_.resources()[lock.resource];
   const ResourceName on = store_.name_of(resource);
@@ -182,6 +183,7 @@ void Table::report_conversion_deadlock(Slot slot, Mode mode) {
     const std::string lockspace = base::text_of(on.lockspace);
     const std::string name = base::text_of(on.resource);
     deadlocks_.push_back({own,
+                          request,
                           {{own, mode, others, store_.locks()[other.lock].mode, lockspace, name},
                            {others, other.mode, own, lock.mode, lockspace, name}}});
     return;

@@ -185,7 +185,8 @@ struct DeadlockStep {
 };
 
 struct Deadlock {
-  LockName victim;  // The request that was refused, or whose wait was ended.
+  LockName victim;      // Whose wait was refused or ended:
+  RequestId request{};  // that of this acquire or conversion.
   std::vector<DeadlockStep> steps;
 
   friend bool operator==(const Deadlock&, const Deadlock&) = default;

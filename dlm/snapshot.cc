@@ -295,8 +295,8 @@ void Table::serialize(base::ByteWriter& out) const {
       ++holders;
     }
     out.u32(holders);
-    out.u32(static_cast<std::uint32_t>(converting.size()));
-    out.u32(queues ? queues->waiters - static_cast<std::uint32_t>(converting.size()) : 0);
+    out.u32(queues ? queues->converters : 0);
+    out.u32(queues ? queues->waiters - queues->converters : 0);
     for (Slot at = resource.granted.first; at != kNoSlot; at = store_.locks()[at].in_granted.next) {
       put_lock(store_.locks()[at]);
     }

@@ -171,6 +171,7 @@ void Store::count(const LockRecord& lock, std::uint32_t one) {
   QueuesRecord& queues = queues_[resource.queues];
   queues.wanted[index_of(wait.mode)] += one;
   queues.waiters += one;
+  if (lock.granted()) queues.converters += one;
   if (special(lock, wait)) queues.special += one;
 }
 

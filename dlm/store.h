@@ -56,11 +56,12 @@ struct ResourceRecord {
 
 // Of a resource for which somebody waits.
 struct QueuesRecord {
-  ModeCounts wanted = {};     // How many wait for each mode, in both queues.
-  std::uint32_t special = 0;  // Of them: those whose turn does not go by their place alone.
-  std::uint32_t waiters = 0;  // Of both queues.
-  List converting;            // Of waits, by place.
-  List waiting;               // Likewise: the requests.
+  ModeCounts wanted = {};        // How many wait for each mode, in both queues.
+  std::uint32_t special = 0;     // Of them: those whose turn does not go by their place alone.
+  std::uint32_t waiters = 0;     // Of both queues,
+  std::uint32_t converters = 0;  // and of one.
+  List converting;               // Of waits, by place.
+  List waiting;                  // Likewise: the requests.
   Slot chain = kNoSlot;
 };
 

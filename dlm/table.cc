@@ -218,7 +218,7 @@ void Table::convert(const Convert& request, Slot slot, Effects& effects) {
     grant(slot, mode, request.request, notes, request.value, effects);
     to_scan_.push_back(resource);
   } else if (verdict == Verdict::deadlock && !(request.flags & no_deadlock_wait)) {
-    report_conversion_deadlock(slot, request.mode);
+    report_conversion_deadlock(slot, request.request, request.mode);
     effects.push_back(refused(request.lock, request.request, Status::deadlock));
   } else if (request.flags & no_queue) {
     effects.push_back(refused(request.lock, request.request, Status::would_block));
@@ -364,7 +364,7 @@ bool Table::end_dead(Slot slot, Ending how, Effects& effects) {
     return false;
   }
   const bool dirty =
-      writes_on_release(lock.mode) && (how == Ending::closed || lock.has(value_block));
+      writes_on_release(lock.mode) && (how != Ending::node_gone || lock.has(value_block));
   if (dirty && !alone(lock)) store_.invalidate_value(lock.resource);
   end(slot, effects);
   return true;

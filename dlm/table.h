@@ -33,6 +33,7 @@ enum class Ending : std::uint8_t {
   closed,  // Its process has ended or closed it, on a node that goes on: persistent ones stay, as
            // orphans.
   node_gone,  // With its node. No orphan stays.
+  dropped,    // By somebody's wish. No orphan stays.
 };
 
 // Same requests in the same order give the same table, the same effects and the same digest on
@@ -105,6 +106,9 @@ class Table {
 
   std::optional<ResourceView> find(const ResourceName& name) const;
 
+  // How many locks there are on a resource, granted and waiting.
+  std::size_t count_on(const ResourceName& name) const;
+
   // Where a listing goes on. The order of resources depends on their names only, so a listing in
   // pieces shows each resource that was there throughout exactly once, on every node in the same
   // order.
@@ -170,9 +174,9 @@ class Table {
 
   // deadlock.cc: waits across resources.
   class DeadlockSearch;
-  bool find_deadlock(Slot owner, const std::vector<Slot>& waits, LockName victim);
+  bool find_deadlock(Slot owner, const std::vector<Slot>& waits, Slot victim);
   bool closes_deadlock(Slot lock);
-  void report_conversion_deadlock(Slot lock, Mode mode);
+  void report_conversion_deadlock(Slot lock, RequestId request, Mode mode);
   void break_deadlocks_behind(Slot lock, Effects& effects);
   void break_deadlocks_of(Slot owner, Effects& effects);
 

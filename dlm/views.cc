@@ -34,6 +34,16 @@ std::optional<ResourceView> Table::find(const ResourceName& name) const {
   return view(store_.resources()[slot]);
 }
 
+std::size_t Table::count_on(const ResourceName& name) const {
+  const Slot slot = store_.find_resource(name);
+  if (slot == kNoSlot) return 0;
+  const ResourceRecord& resource = store_.resources()[slot];
+  std::size_t locks = 0;
+  for (const std::uint32_t held : resource.held) locks += held;
+  const QueuesRecord* queues = store_.queues_of(resource);
+  return locks + (queues ? queues->waiters - queues->converters : 0);
+}
+
 Table::Cursor Table::visit_resources(Cursor from, std::size_t most,
                                      const std::function<void(const ResourceView&)>& visit) const {
   if (from.end) return from;

@@ -37,6 +37,8 @@ template <> constexpr std::uint8_t kType<Convert> = 18;
 template <> constexpr std::uint8_t kType<DropOrphans> = 19;
 template <> constexpr std::uint8_t kType<JoinLockspace> = 20;
 template <> constexpr std::uint8_t kType<LeaveLockspace> = 21;
+template <> constexpr std::uint8_t kType<DeadlockQuery> = 22;
+template <> constexpr std::uint8_t kType<LockspacesQuery> = 23;
 template <> constexpr std::uint8_t kType<Welcome> = 65;
 template <> constexpr std::uint8_t kType<Refused> = 66;
 template <> constexpr std::uint8_t kType<Reply> = 67;
@@ -58,6 +60,8 @@ template <> constexpr std::uint8_t kType<Why> = 81;
 template <> constexpr std::uint8_t kType<Blocks> = 82;
 template <> constexpr std::uint8_t kType<Deadlock> = 83;
 template <> constexpr std::uint8_t kType<LockspaceState> = 84;
+template <> constexpr std::uint8_t kType<DeadlockAnswer> = 85;
+template <> constexpr std::uint8_t kType<LockspacesPage> = 86;
 // clang-format on
 
 // The longest content of a frame, by what is in it.
@@ -80,6 +84,7 @@ static_assert(64 + kShowLocksMax * (96 + kCommandBytesMax) < kResponseBytesMax);
 static_assert(kDeadlockStepsMax *
                   (2 * (32 + kCommandBytesMax) + 16 + kLockspaceBytesMax + kResourceBytesMax) <
               kResponseBytesMax);
+static_assert(kLockspacesMax * (64 + kLockspaceBytesMax + 2 * kMembersMax * 8) < kResponseBytesMax);
 static_assert(kMembersMax * (64 + kTextBytesMax) < kResponseBytesMax);
 static_assert(64 + kTextBytesMax + kMembersMax * (12 + 16 + kTextBytesMax) < kResponseBytesMax);
 static_assert(kRingEventsMax * (80 + 2 * kTextBytesMax) < kResponseBytesMax);

@@ -84,7 +84,8 @@ struct Close {
 using Request =
     std::variant<Hello, Acquire, Release, Cancel, Keepalive, Close, List, Show, StatusQuery,
                  MembersQuery, EvsJoin, EvsLeave, EvsMulticast, RingStatusQuery, RingLogQuery,
-                 WhyQuery, AcquireAll, Convert, DropOrphans, JoinLockspace, LeaveLockspace>;
+                 WhyQuery, AcquireAll, Convert, DropOrphans, JoinLockspace, LeaveLockspace,
+                 DeadlockQuery, LockspacesQuery>;
 
 // ---- Daemon to client ----
 
@@ -146,9 +147,9 @@ struct Lost {
   friend bool operator==(const Lost&, const Lost&) = default;
 };
 
-using Response =
-    std::variant<Welcome, Refused, Reply, State, Lost, ListPage, ShowPage, Status, Members,
-                 EvsWelcome, EvsDone, EvsCredit, EvsDelivery, EvsConfiguration, RingStatus,
-                 RingLogPage, Why, Blocks, Deadlock, LockspaceState>;
+using Response = std::variant<Welcome, Refused, Reply, State, Lost, ListPage, ShowPage, Status,
+                              Members, EvsWelcome, EvsDone, EvsCredit, EvsDelivery,
+                              EvsConfiguration, RingStatus, RingLogPage, Why, Blocks, Deadlock,
+                              LockspaceState, DeadlockAnswer, LockspacesPage>;
 
 }  // namespace liblock::protocol

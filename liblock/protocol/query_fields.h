@@ -2,6 +2,7 @@
 #pragma once
 
 #include "liblock/protocol/field_io.h"
+#include "liblock/protocol/lock_fields.h"
 #include "liblock/protocol/query_messages.h"
 
 namespace liblock::protocol {
@@ -228,6 +229,43 @@ void fields(Io& io, message_of<Io, Why>& v) {
   io.text(v.trigger, kTextBytesMax);
   io.list(v.members, kMembersMax);
   io.list(v.changes, kMembersMax);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, DeadlockQuery>& v) {
+  io.u32(v.query);
+  io.u32(v.back);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, LockspacesQuery>& v) {
+  io.u32(v.query);
+  io.text(v.after, kLockspaceBytesMax);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, DeadlockAnswer>& v) {
+  io.u32(v.query);
+  io.flag(v.found);
+  io.id(v.victim);
+  io.id(v.request);
+  io.list(v.steps, kDeadlockStepsMax);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, LockspaceItem>& v) {
+  fields(io, v.state);
+  io.u32(v.uid);
+  io.u32(v.gid);
+  io.u16(v.permissions);
+}
+
+template <typename Io>
+void fields(Io& io, message_of<Io, LockspacesPage>& v) {
+  io.u32(v.query);
+  io.flag(v.stale);
+  io.flag(v.more);
+  io.list(v.items, kLockspacesMax);
 }
 
 }  // namespace liblock::protocol

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "liblock/protocol/lock_messages.h"
 #include "liblock/protocol/terms.h"
 
 namespace liblock::protocol {
@@ -69,6 +70,23 @@ struct WhyQuery {
   std::uint32_t back = 0;  // 0: the last change, 1: the one before, and so on.
 
   friend bool operator==(const WhyQuery&, const WhyQuery&) = default;
+};
+
+// Which deadlocks this daemon has seen ended. Answered with DeadlockAnswer.
+struct DeadlockQuery {
+  std::uint32_t query = 0;
+  std::uint32_t back = 0;  // 0: the last one, 1: the one before, and so on.
+
+  friend bool operator==(const DeadlockQuery&, const DeadlockQuery&) = default;
+};
+
+// The lockspaces that nodes have joined, in the order of their names, after `after`. Answered with
+// LockspacesPage.
+struct LockspacesQuery {
+  std::uint32_t query = 0;
+  std::string after;
+
+  friend bool operator==(const LockspacesQuery&, const LockspacesQuery&) = default;
 };
 
 // ---- Answers ----
@@ -281,6 +299,34 @@ struct Why {
   std::vector<WhyMember> changes;  // Those who left come first.
 
   friend bool operator==(const Why&, const Why&) = default;
+};
+
+struct DeadlockAnswer {
+  std::uint32_t query = 0;
+  bool found = false;  // Else there is no such, and the rest says nothing.
+  SessionId victim{};
+  RequestId request{};  // The acquire or conversion that came to nothing.
+  std::vector<DeadlockStep> steps;
+
+  friend bool operator==(const DeadlockAnswer&, const DeadlockAnswer&) = default;
+};
+
+struct LockspaceItem {
+  LockspaceState state;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::uint16_t permissions = 0;
+
+  friend bool operator==(const LockspaceItem&, const LockspaceItem&) = default;
+};
+
+struct LockspacesPage {
+  std::uint32_t query = 0;
+  bool stale = false;
+  bool more = false;  // Ask again with the last name.
+  std::vector<LockspaceItem> items;
+
+  friend bool operator==(const LockspacesPage&, const LockspacesPage&) = default;
 };
 
 }  // namespace liblock::protocol

@@ -40,6 +40,7 @@ constexpr std::size_t kPartsMax = 64;          // Of one AcquireAll.
 constexpr std::size_t kDeadlockStepsMax = 64;  // Of a longer ring the first ones are told.
 constexpr std::size_t kListItemsMax = 64;      // In one page.
 constexpr std::size_t kShowLocksMax = 64;      // In one page.
+constexpr std::size_t kLockspacesMax = 32;     // In one page.
 constexpr std::size_t kMembersMax = 64;
 constexpr std::size_t kCountersMax = 128;
 constexpr std::size_t kRingEventsMax = 64;  // In one page.
