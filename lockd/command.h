@@ -151,7 +151,7 @@ struct Convert {
   dlm::Mode mode{};
   dlm::LockFlags flags = 0;
   dlm::Patience patience = 0;
-  std::optional<dlm::ValueBlock> value;
+  std::optional<dlm::ValueBlock> value{};
 
   friend bool operator==(const Convert&, const Convert&) = default;
 };
@@ -163,7 +163,7 @@ struct Release {
   RequestId lock{};
   Token token{};
   dlm::LockFlags flags = 0;
-  std::optional<dlm::ValueBlock> value;
+  std::optional<dlm::ValueBlock> value{};
 
   friend bool operator==(const Release&, const Release&) = default;
 };
@@ -243,10 +243,11 @@ struct Command {
   // The regular configuration in which it was multicast. Numbered in another, it is dropped by all.
   RingId ring;
 
+  Body body;
+
   // Of 1970, by the wall clock of the sender: for people who ask since when a lock is held. Nothing
   // is decided by it.
   std::uint32_t second = 0;
-  Body body;
 
   friend bool operator==(const Command&, const Command&) = default;
 };

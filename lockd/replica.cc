@@ -148,7 +148,7 @@ std::uint32_t Replica::Impl::second(Instant now) const {
 }
 
 void Replica::Impl::send_command(Command::Body body) {
-  send(Ordered{0, Command{regular_.id, second(now_), std::move(body)}});
+  send(Ordered{0, Command{regular_.id, std::move(body), second(now_)}});
 }
 
 std::optional<base::Buffer> Replica::Impl::poll_multicast(std::size_t room) {

@@ -395,7 +395,7 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::WhyQuery& query)
 
 void Sessions::submit(Instant now, Command::Body body) {
   if (backlog_.empty()) {
-    const auto taken = replica_.submit(now, Command{{}, 0, body});
+    const auto taken = replica_.submit(now, Command{{}, body});
     if (taken || taken.error() != SubmitError::try_again) return;
   }
   backlog_.push_back(std::move(body));

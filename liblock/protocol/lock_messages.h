@@ -66,7 +66,7 @@ struct Convert {
   Mode mode = Mode::nl;
   LockFlags flags = 0;
   std::uint32_t patience = 0;
-  std::optional<ValueBlock> value;
+  std::optional<ValueBlock> value{};
 
   friend bool operator==(const Convert&, const Convert&) = default;
 };
@@ -80,7 +80,7 @@ struct Release {
   RequestId acquire{};
   Token token{};
   LockFlags flags = 0;
-  std::optional<ValueBlock> value;
+  std::optional<ValueBlock> value{};
 
   friend bool operator==(const Release&, const Release&) = default;
 };
