@@ -207,18 +207,30 @@ class Table::DeadlockSearch {
   std::optional<From> found_;
 };
 
-// Whether what waits does so for itself.
+// Whether a wait comes back to itself, or to its owner; that would be the end of `victim`.
+bool Table::find_deadlock(Slot wait, LockName victim) {
+  if (goes_by_itself(store_.locks()[store_.waits()[wait].lock])) return false;
+  DeadlockSearch search(store_, wait);
+  if (!search.run()) return false;
+  deadlocks_.push_back({victim, search.steps()});
+  return true;
+}
+
+// Whether what has just begun to wait closes a ring: by what it waits for, or since somebody stands
+// behind it now and waits for its owner, who waits for something else.
 bool Table::closes_deadlock(Slot slot) {
   const LockRecord& lock = store_.locks()[slot];
   if (goes_by_itself(lock)) return false;
+  const OwnerRecord& owner = store_.owners()[lock.owner];
   const WaitRecord& wait = store_.wait_of(lock);
-  // Who has nothing else and stands behind all others is in nobody's way.
-  const bool alone = store_.owners()[lock.owner].locks == wait.parts;
-  if (alone && !lock.granted() && wait.place > 0) return false;
-  DeadlockSearch search(store_, lock.wait);
-  if (!search.run()) return false;
-  deadlocks_.push_back({store_.name_of(lock), search.steps()});
-  return true;
+  const bool is_last = !lock.granted() && wait.place > 0;
+  if (is_last && owner.locks == wait.parts) return false;  // He is in nobody's way.
+  const LockName name = store_.name_of(lock);
+  if (is_last) return find_deadlock(lock.wait, name);
+  for (Slot at = owner.waits.last; at != kNoSlot; at = store_.waits()[at].in_owner.previous) {
+    if (find_deadlock(at, name)) return true;
+  }
+  return false;
 }
 
 // A conversion that was refused because its lock and another that converts keep each other.
@@ -247,7 +259,7 @@ void Table::break_deadlocks_of(Slot owner, Effects& effects) {
   for (Slot at = store_.owners()[owner].waits.last; at != kNoSlot;
        at = store_.waits()[at].in_owner.previous) {
     const Slot lock = store_.waits()[at].lock;
-    if (!closes_deadlock(lock)) continue;
+    if (!find_deadlock(at, store_.name_of(store_.locks()[lock]))) continue;
     to_check_.push_back(owner);
     stop_waiting(lock, Status::deadlock, effects);
     return;

@@ -174,6 +174,7 @@ class Table {
 
   // deadlock.cc: waits across resources.
   class DeadlockSearch;
+  bool find_deadlock(Slot wait, LockName victim);
   bool closes_deadlock(Slot lock);
   void report_conversion_deadlock(Slot lock, Mode mode);
   void break_deadlocks_of(Slot owner, Effects& effects);

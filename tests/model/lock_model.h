@@ -48,9 +48,8 @@
 // at once, then one scan
 //     by rule 3 of each resource that lost a lock. A persistent lock that still waits has no mode
 //     to keep and is dropped.
-// 15. An orphan is notified of nothing and remembers nothing. Adoption is a grant in that its
-// memory begins anew and
-//     those who wait notify it, by a scan.
+// 15. An orphan is notified of nothing and remembers nothing. Adoption is a grant in this: what it
+//     remembers begins anew, and a scan notifies it of those who wait.
 // 16. Granted locks stand with the highest mode first, and in order of their grants within a mode.
 // The order shows
 //     only in the order of the notifications.

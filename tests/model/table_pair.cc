@@ -137,7 +137,11 @@ std::string TablePair::step(const Command& command) {
   if (command.kind == Command::Kind::end) next = table_.locks_of(command.lock.session, 1)[0].lock;
   const std::uint64_t before = table_.digest();
   const std::uint64_t next_before = table_.next_token();
-  const DeadlockJudge judge(table_);
+  if (command.owner != dlm::Owner{}) owners_ = true;
+  std::optional<DeadlockJudge> judge;
+  if (owners_) judge.emplace(table_);
+  of_one_resource_ = false;
+  flags_of_all_ |= command.flags;
 
   dlm::Effects effects;
   model::execute(table_, command, effects);
@@ -184,7 +188,7 @@ std::string TablePair::step(const Command& command) {
   for (const auto& compare : {wrong_, compare_told(), compare_state()}) {
     if (!compare.empty()) return compare;
   }
-  return judge_deadlocks(command, effects);
+  return judge_deadlocks(command, effects, judge ? &*judge : nullptr);
 }
 
 std::string TablePair::end(const Command& command) {
@@ -295,6 +299,15 @@ void TablePair::convert(const Command& command) {
   call.lock = id == ids_.end() ? kUnknown : id->second;
   call.flags |= kConvert;
   if (!call.value && (call.flags & kValblk) != 0) call.value = Value{};
+  call.deadlocked = false;
+  const Lockspace before = lockspace_;
+  const Outcome outcome = lockspace_.lock(call);
+  of_one_resource_ = !outcome.callbacks.empty() && outcome.callbacks[0].status == Status::edeadlk;
+  if (refused_ != dlm::Status::deadlock || of_one_resource_) {
+    return expect(outcome, command.lock);
+  }
+  lockspace_ = before;
+  call.deadlocked = true;
   expect(lockspace_.lock(call), command.lock);
 }
 
@@ -535,13 +548,96 @@ std::string TablePair::compare_resource(const std::string& name, const Resource&
   return {};
 }
 
-std::string TablePair::judge_deadlocks(const Command& command, const dlm::Effects& effects) {
+// After a command nobody is stuck; and who was refused or ended for a deadlock would have been.
+std::string TablePair::judge_deadlocks(const Command& command, const dlm::Effects& effects,
+                                       const DeadlockJudge* before) {
   const std::vector<dlm::Deadlock> found = table_.take_deadlocks();
   again_.take_deadlocks();
-  (void)command;
-  (void)effects;
-  (void)found;
+  const auto told = std::count_if(effects.begin(), effects.end(), [&](const Effect& it) {
+    return it.status == dlm::Status::deadlock && command.why != dlm::Status::deadlock;
+  });
+  if (static_cast<std::size_t>(told) != found.size()) return "a deadlock is told or shown alone";
+  if (of_one_resource_) {
+    ++seen_["deadlock of conversions"];
+    return compare_ring_of_two(command, found[0]);
+  }
+  const bool hidden = (flags_of_all_ & flag::no_deadlock_block) != 0;
+  if (!hidden && ++commands_ % 16 == 0 && !everybody_can_finish(table_)) {
+    return "somebody could never finish";
+  }
+  if (before == nullptr) return found.empty() ? "" : "a deadlock of nobody";
+  const DeadlockJudge after(table_);
+  if (!after.stuck().empty()) return text(*after.stuck().begin()) + " waits for ever";
+  DeadlockJudge with = after;
+  if (refused_ == dlm::Status::deadlock) {
+    const bool at_head = (command.flags & flag::head_of_queue) != 0;
+    DeadlockJudge::Seen wait;
+    if (command.kind == Command::Kind::convert) {
+      wait = *after.find(command.lock);
+    } else {
+      wait = {
+          command.lock, {command.lock.session, command.owner}, in_model(command.resource), {}, {},
+          command.flags};
+    }
+    wait.wants = command.mode;
+    with.add_wait(wait, at_head);
+    ++seen_["deadlock at a request"];
+    if (with.stuck().empty()) return "refused for a deadlock that is none";
+  }
+  for (const dlm::Deadlock& ring : found) {
+    if (const std::string wrong = compare_ring(ring, *before, with); !wrong.empty()) return wrong;
+  }
   return {};
+}
+
+// Each step is true before the command or after it, and the ring is closed.
+std::string TablePair::compare_ring(const dlm::Deadlock& ring, const DeadlockJudge& before,
+                                    const DeadlockJudge& after) {
+  if (std::none_of(ring.steps.begin(), ring.steps.end(), [&](const dlm::DeadlockStep& step) {
+        return step.waits == ring.victim || step.blocker == ring.victim;
+      })) {
+    return "a ring without its victim";
+  }
+  for (std::size_t i = 0; i < ring.steps.size(); ++i) {
+    const dlm::DeadlockStep& step = ring.steps[i];
+    const dlm::LockName next = ring.steps[(i + 1) % ring.steps.size()].waits;
+    // A wait that was ended is as it was, beside what was granted since.
+    DeadlockJudge both = after;
+    for (const dlm::LockName& name : {step.waits, step.blocker, next}) {
+      const DeadlockJudge::Seen* was = before.find(name);
+      const DeadlockJudge::Seen* is = both.find(name);
+      if (was != nullptr && was->wants && (is == nullptr || !is->wants)) {
+        DeadlockJudge::Seen again = *was;
+        if (is != nullptr) again.holds = is->holds;
+        both.add_wait(again, false);
+      }
+    }
+    const bool is_true = before.waits_for(step) || both.waits_for(step);
+    const DeadlockJudge::Seen* to = both.find(next);
+    const bool leads = to != nullptr && (before.leads_to(step, *to) || both.leads_to(step, *to));
+    if (!is_true) return "step " + std::to_string(i + 1) + " of a ring is not true";
+    if (!leads) return "step " + std::to_string(i + 1) + " of a ring leads elsewhere";
+  }
+  seen_["longest ring"] = std::max(seen_["longest ring"], std::uint64_t{ring.steps.size()});
+  return {};
+}
+
+// 2.8: who converts keeps another one from it that came before.
+std::string TablePair::compare_ring_of_two(const Command& command,
+                                           const dlm::Deadlock& ring) const {
+  if (ring.victim != command.lock || ring.steps.size() != 2) return "not a ring of two";
+  const auto own = table_.find(command.lock);
+  const auto other = table_.find(ring.steps[0].blocker);
+  if (!own || !other || !other->waiting || dlm::compatible(own->mode, other->wants)) {
+    return "who converts keeps nobody from it";
+  }
+  const dlm::DeadlockStep& there = ring.steps[0];
+  const dlm::DeadlockStep& back = ring.steps[1];
+  const bool is_right = there.waits == command.lock && there.wants == command.mode &&
+                        there.has == other->mode && back.waits == other->lock &&
+                        back.wants == other->wants && back.blocker == command.lock &&
+                        back.has == own->mode;
+  return is_right ? "" : "a ring of two is told wrong";
 }
 
 }  // namespace model

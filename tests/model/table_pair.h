@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "dlm/table.h"
+#include "tests/model/deadlock_judge.h"
 #include "tests/model/lock_model.h"
 #include "tests/model/table_command.h"
 
@@ -69,7 +70,11 @@ class TablePair {
   void end_one(const Command& command, dlm::LockName next);
   void break_deadlocks(const Command& command, const dlm::Effects& effects);
   void hear(const Command& command, const dlm::Effect& effect);
-  std::string judge_deadlocks(const Command& command, const dlm::Effects& effects);
+  std::string judge_deadlocks(const Command& command, const dlm::Effects& effects,
+                              const DeadlockJudge* before);
+  std::string compare_ring(const dlm::Deadlock& ring, const DeadlockJudge& before,
+                           const DeadlockJudge& after);
+  std::string compare_ring_of_two(const Command& command, const dlm::Deadlock& ring) const;
   std::string compare_told();
   std::string compare_state() const;
   std::string compare_resource(const std::string& name, const Resource& resource) const;
@@ -88,9 +93,13 @@ class TablePair {
   std::map<dlm::LockName, dlm::RequestId> pending_;  // What waits, as it was asked for.
   std::uint64_t last_token_ = 0;
   std::map<std::string, std::uint64_t> seen_;
+  dlm::LockFlags flags_of_all_ = 0;  // So far.
+  std::uint64_t commands_ = 0;
+  bool owners_ = false;
 
   // Of the command that is executed.
   dlm::Status refused_ = dlm::Status::ok;
+  bool of_one_resource_ = false;  // Refused for a deadlock of conversions, as the model says too.
   Told told_;
   Told expected_;
   std::set<dlm::Token> tokens_;
