@@ -41,7 +41,7 @@ inline constexpr LockFlags for_request = no_queue | value_block | persistent | n
                                          head_of_queue | no_order | adopt_orphan | or_pr | or_cw |
                                          invalidate_value | notify;
 inline constexpr LockFlags for_conversion =
-    (for_request & ~(expedite | adopt_orphan)) | queue_convert | demote_on_deadlock;
+    (for_request & ~expedite) | queue_convert | demote_on_deadlock;
 inline constexpr LockFlags for_release = value_block | invalidate_value | force;
 
 }  // namespace lock_flag

@@ -1,14 +1,25 @@
 // Deadlocks across resources, found at the request that closes them (docs/locks.md, "Deadlock").
 //
-// An owner does nothing while a request of his waits. What waits needs all at once of: everybody
-// before it in the queue to have had his turn, and whoever then holds an incompatible mode to have
-// given it up. So an owner is stuck for ever exactly if, by such needs, he is led back to himself.
-// Each step of the search goes from something that waits to the owners of those locks, and to what
-// they wait for; a request for several locks passes on the needs of all its parts, since none is
-// granted without the others. Owner 0 is never known to be stuck.
+// An owner does nothing while a request of his waits. What waits needs two things: the turn of
+// everybody before it in the queue, and that whoever of them and of the holders has an incompatible
+// mode is done with it, so has nothing left to wait for himself. All of that at once: so a wait
+// never ends exactly if by such needs it comes back to itself, or to its owner. A request for
+// several locks is one wait with the needs of all its parts, since none is granted without the
+// others.
+//
+// Left out is what may go by itself: waits of owner 0, those that asked not to be counted, and
+// those content with another mode; and what owner 0 holds, or somebody as nobody's obstacle.
+//
+// No deadlock is there before a request, so a new one goes through what the request added: a wait
+// that begins, or a lock granted to somebody who waits for something else.
+#include <algorithm>
+#include <limits>
 #include <map>
+#include <set>
+#include <tuple>
 #include <utility>
 
+#include "base/mutant.h"
 #include "dlm/table.h"
 
 namespace dlm {
@@ -32,21 +43,23 @@ class ModeSet {
   unsigned bits_ = 0;
 };
 
-// Its wait is none for this purpose: it asked not to be counted, or can be content with less.
-bool not_stuck(const LockRecord& lock) {
-  return lock.has(no_deadlock_wait | or_pr | or_cw);
+// Its wait is none for this purpose: it may end by itself.
+bool goes_by_itself(const LockRecord& lock) {
+  return lock.owner == kNoSlot || lock.has(no_deadlock_wait | or_pr | or_cw);
 }
 
 }  // namespace
 
-// Goes from wait to wait, each time to all that it needs.
+// Goes from wait to wait, each time to all that it needs. Each place of a queue and each holder is
+// looked at once for each mode, however many wait.
 class Table::DeadlockSearch {
  public:
-  DeadlockSearch(const Store& store, Slot owner) : store_(store), owner_(owner) {}
+  DeadlockSearch(const Store& store, Slot wait) : store_(store) {
+    owner_ = store_.locks()[store_.waits()[wait].lock].owner;
+    reach(wait, {kNoSlot, kNoSlot});
+  }
 
-  void start_at(Slot wait) { reach(wait, {kNoSlot, kNoSlot}); }
-
-  // True if the owner needs something of himself.
+  // True if the wait needs itself or its owner.
   bool run() {
     while (!open_.empty() && !found_) {
       const Slot wait = open_.back();
@@ -66,63 +79,107 @@ class Table::DeadlockSearch {
   }
 
  private:
-  // That wait needs this lock to go, or to be granted and go.
+  // That wait needs this lock to go, or to be granted.
   struct From {
     Slot wait = kNoSlot;
     Slot blocker = kNoSlot;
   };
 
+  // With all parts of the request.
   void reach(Slot wait, From from) {
-    if (reached_.emplace(wait, from).second) open_.push_back(wait);
+    const WaitRecord& record = store_.waits()[wait];
+    const LockName name = store_.name_of(store_.locks()[record.lock]);
+    const std::uint64_t first = base::value(name.acquired_by) - record.part;
+    for (std::size_t i = 0; i < record.parts; ++i) {
+      const Slot at =
+          record.parts == 1
+              ? wait
+              : store_.locks()[store_.find_lock({name.session, RequestId{first + i}})].wait;
+      const auto [before, first_time] = reached_.emplace(at, from);
+      if (first_time) {
+        open_.push_back(at);
+      } else if (before->second.wait == kNoSlot && !found_) {
+        found_ = from;
+      }
+    }
   }
 
-  void need(Slot wait, Slot blocker) {
+  void need_turn(Slot wait, Slot before) {
+    const LockRecord& lock = store_.locks()[store_.waits()[before].lock];
+    if (goes_by_itself(lock) || lock.has(no_deadlock_block) || MUTANT("dlm_queue_is_no_obstacle")) {
+      return;
+    }
+    reach(before, {wait, store_.waits()[before].lock});
+  }
+
+  void need_gone(Slot wait, Slot blocker) {
     const LockRecord& lock = store_.locks()[blocker];
     if (lock.owner == kNoSlot || lock.has(no_deadlock_block) || found_) return;
     if (lock.owner == owner_) {
       found_ = From{wait, blocker};
       return;
     }
+    if (!owners_.insert(lock.owner).second) return;
     for (Slot at = store_.owners()[lock.owner].waits.first; at != kNoSlot;
          at = store_.waits()[at].in_owner.next) {
-      reach(at, {wait, blocker});
+      if (!goes_by_itself(store_.locks()[store_.waits()[at].lock])) reach(at, {wait, blocker});
     }
   }
 
-  // Those who stand before `at` in its queue, from behind.
-  void pass(Slot wait, Slot at, ModeSet& modes) {
-    for (; at != kNoSlot; at = store_.waits()[at].in_queue.previous) {
+  // Those of a queue up to `last`.
+  void pass(Slot wait, Slot last) {
+    if (last == kNoSlot) return;
+    const Mode mode = store_.waits()[wait].mode;
+    const LockRecord& behind = store_.locks()[store_.waits()[last].lock];
+    std::int64_t& passed =
+        passed_.emplace(std::tuple(behind.resource, behind.granted(), mode), kNowhere)
+            .first->second;
+    const std::int64_t until = passed;
+    passed = std::max(passed, store_.waits()[last].place);
+    for (Slot at = last; at != kNoSlot && store_.waits()[at].place > until && !found_;
+         at = store_.waits()[at].in_queue.previous) {
+      need_turn(wait, at);
       const WaitRecord& before = store_.waits()[at];
-      if (before.parts > 1) pass_parts(wait, before);
-      if (modes.conflicts_with(before.mode)) need(wait, before.lock);
-      modes.add(before.mode);
+      const LockRecord& lock = store_.locks()[before.lock];
+      if (!goes_by_itself(lock) && !compatible(mode, before.mode) &&
+          !MUTANT("dlm_queue_is_no_obstacle")) {
+        need_gone(wait, before.lock);
+      }
     }
   }
 
-  void pass_parts(Slot wait, const WaitRecord& before) {
-    const LockName name = store_.name_of(store_.locks()[before.lock]);
-    const std::uint64_t first = base::value(name.acquired_by) - before.part;
-    for (std::size_t i = 0; i < before.parts; ++i) {
-      const Slot part = store_.find_lock({name.session, RequestId{first + i}});
-      reach(store_.locks()[part].wait, {wait, before.lock});
+  void pass_holders(Slot wait) {
+    const Slot own = store_.waits()[wait].lock;
+    const Mode mode = store_.waits()[wait].mode;
+    const LockRecord& lock = store_.locks()[own];
+    const ResourceRecord& resource = store_.resources()[lock.resource];
+    const auto stands_against = [&](Slot holder) {
+      return holder != own && !compatible(mode, store_.locks()[holder].mode);
+    };
+    const auto [seen, first_time] =
+        holders_.emplace(std::pair(lock.resource, mode), lock.granted() ? own : kNoSlot);
+    if (!first_time) {
+      // All but that one were looked at for it.
+      const Slot left_out = std::exchange(seen->second, kNoSlot);
+      if (left_out == own) seen->second = own;
+      if (left_out != kNoSlot && stands_against(left_out)) need_gone(wait, left_out);
+      return;
+    }
+    for (Slot at = resource.granted.first; at != kNoSlot && !found_;
+         at = store_.locks()[at].in_granted.next) {
+      if (stands_against(at)) need_gone(wait, at);
     }
   }
 
   void explore(Slot slot) {
     const WaitRecord& wait = store_.waits()[slot];
     const LockRecord& lock = store_.locks()[wait.lock];
-    if (not_stuck(lock)) return;
-    const ResourceRecord& resource = store_.resources()[lock.resource];
-    ModeSet modes;
-    modes.add(wait.mode);
     if (!lock.has(no_order)) {
-      pass(slot, wait.in_queue.previous, modes);
-      if (!lock.granted()) pass(slot, store_.queues_of(resource)->converting.last, modes);
+      pass(slot, wait.in_queue.previous);
+      const QueuesRecord* queues = store_.queues_of(store_.resources()[lock.resource]);
+      if (!lock.granted()) pass(slot, queues->converting.last);
     }
-    for (Slot at = resource.granted.first; at != kNoSlot && !found_;
-         at = store_.locks()[at].in_granted.next) {
-      if (at != wait.lock && modes.conflicts_with(store_.locks()[at].mode)) need(slot, at);
-    }
+    pass_holders(slot);
   }
 
   DeadlockStep step(const From& from) const {
@@ -138,35 +195,42 @@ class Table::DeadlockSearch {
             base::text_of(on.resource)};
   }
 
+  static constexpr std::int64_t kNowhere = std::numeric_limits<std::int64_t>::min();
+
   const Store& store_;
-  const Slot owner_;
+  Slot owner_ = kNoSlot;
   std::map<Slot, From> reached_;
   std::vector<Slot> open_;
+  std::set<Slot> owners_;
+  std::map<std::tuple<Slot, bool, Mode>, std::int64_t> passed_;  // By queue: up to that place.
+  std::map<std::pair<Slot, Mode>, Slot> holders_;                // By resource: but for this one.
   std::optional<From> found_;
 };
 
-bool Table::find_deadlock(Slot owner, const std::vector<Slot>& waits, Slot victim) {
-  DeadlockSearch search(store_, owner);
-  for (const Slot wait : waits) search.start_at(wait);
+// Whether a wait comes back to itself, or to its owner; that would be the end of `victim`.
+bool Table::find_deadlock(Slot wait, Slot victim) {
+  if (goes_by_itself(store_.locks()[store_.waits()[wait].lock])) return false;
+  DeadlockSearch search(store_, wait);
   if (!search.run()) return false;
   const RequestId request = store_.wait_of(store_.locks()[victim]).request;
   deadlocks_.push_back({store_.name_of(store_.locks()[victim]), request, search.steps()});
   return true;
 }
 
-// Whether what has just begun to wait waits for itself.
+// Whether what has just begun to wait closes a ring: by what it waits for, or since somebody stands
+// behind it now and waits for its owner, who waits for something else.
 bool Table::closes_deadlock(Slot slot) {
   const LockRecord& lock = store_.locks()[slot];
-  // Who has nothing else is in nobody's way.
-  if (lock.owner == kNoSlot) return false;
+  if (goes_by_itself(lock)) return false;
   const OwnerRecord& owner = store_.owners()[lock.owner];
-  const bool converts = lock.granted();
-  if (owner.locks == 1 && !converts) return false;
-  std::vector<Slot> waits;
-  for (Slot at = owner.waits.first; at != kNoSlot; at = store_.waits()[at].in_owner.next) {
-    waits.push_back(at);
+  const WaitRecord& wait = store_.wait_of(lock);
+  const bool is_last = !lock.granted() && wait.place > 0;
+  if (is_last && owner.locks == wait.parts) return false;  // He is in nobody's way.
+  if (is_last) return find_deadlock(lock.wait, slot);
+  for (Slot at = owner.waits.last; at != kNoSlot; at = store_.waits()[at].in_owner.previous) {
+    if (find_deadlock(at, slot)) return true;
   }
-  return find_deadlock(lock.owner, waits, slot);
+  return false;
 }
 
 // A conversion that was refused because its lock and another that converts keep each other.
@@ -190,38 +254,16 @@ void Table::report_conversion_deadlock(Slot slot, RequestId request, Mode mode) 
   }
 }
 
-// A lock that came to wait before others may have led them back to themselves.
-void Table::break_deadlocks_behind(Slot slot, Effects& effects) {
-  const Slot own_resource = store_.locks()[slot].resource;
-  const QueuesRecord* queues = store_.queues_of(store_.resources()[own_resource]);
-  std::vector<LockName> behind;
-  const Slot wait = store_.locks()[slot].wait;
-  const bool converts = store_.locks()[slot].granted();
-  const auto add_from = [&](Slot at) {
-    for (; at != kNoSlot; at = store_.waits()[at].in_queue.next) {
-      const LockRecord& lock = store_.locks()[store_.waits()[at].lock];
-      if (lock.owner != kNoSlot && store_.owners()[lock.owner].locks > 1) {
-        behind.push_back(store_.name_of(lock));
-      }
-    }
-  };
-  add_from(store_.waits()[wait].in_queue.next);
-  if (converts) add_from(queues->waiting.first);
-  for (const LockName& name : behind) {
-    const Slot at = store_.find_lock(name);
-    if (at != kNoSlot && store_.locks()[at].wait != kNoSlot && closes_deadlock(at)) {
-      stop_waiting(at, Status::deadlock, effects);
-    }
-  }
-}
-
 // Whoever was granted something while he waits for something else may have closed a ring by that:
-// his youngest wait ends.
+// the youngest wait in it ends, and what follows from that comes before another is looked at.
 void Table::break_deadlocks_of(Slot owner, Effects& effects) {
-  while (!store_.owners()[owner].waits.empty()) {
-    const Slot youngest = store_.waits()[store_.owners()[owner].waits.last].lock;
-    if (!closes_deadlock(youngest)) return;
-    stop_waiting(youngest, Status::deadlock, effects);
+  for (Slot at = store_.owners()[owner].waits.last; at != kNoSlot;
+       at = store_.waits()[at].in_owner.previous) {
+    const Slot lock = store_.waits()[at].lock;
+    if (!find_deadlock(at, lock)) continue;
+    to_check_.push_back(owner);
+    stop_waiting(lock, Status::deadlock, effects);
+    return;
   }
 }
 

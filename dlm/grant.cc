@@ -121,10 +121,17 @@ void Table::grant(Slot slot, Mode mode, RequestId request, GrantNotes notes,
   }
 }
 
-void Table::enqueue(WaitRecord wait) {
+// Whether a conversion that has to wait may write the value block when it is granted: one to a mode
+// that excludes more does not, but the other one that it is content with may.
+bool Table::writes_late(const LockRecord& lock, Mode mode) const {
+  const std::optional<Mode> other = other_mode(mode, lock.flags);
+  return lock.has(value_block) && other && transfer(lock.mode, *other) == Transfer::write;
+}
+
+void Table::enqueue(WaitRecord wait, const std::optional<ValueBlock>& value) {
   wait.place = static_cast<std::int64_t>(base::value(draw_token()));
   if (store_.locks()[wait.lock].has(head_of_queue)) wait.place = -wait.place;
-  store_.enqueue(wait, second_);
+  store_.enqueue(wait, value, second_);
 }
 
 // After something has gone: grants what can go now, and lets the holders know of what can not.
@@ -146,11 +153,7 @@ void Table::grant_converting(Slot slot, Effects& effects) {
     if (verdict == Verdict::grant) {
       GrantNotes notes = wait.demoted ? base::grant_note::demoted : GrantNotes{0};
       if (mode != wait.mode) notes |= base::grant_note::other_mode;
-      grant(wait.lock, mode, wait.request, notes, std::nullopt, effects);
-    }
-    const LockRecord& lock = store_.locks()[wait.lock];
-    if (verdict == Verdict::deadlock && lock.has(no_deadlock_wait) && lock.notified < wait.mode) {
-      notify(wait.lock, wait.mode, wait.mode, effects);
+      grant(wait.lock, mode, wait.request, notes, store_.value_of(wait), effects);
     }
     queues = store_.queues_of(resource);
     const bool again = verdict == Verdict::grant || verdict == Verdict::demoted;
@@ -206,7 +209,8 @@ bool Table::grant_parts(const WaitRecord& wait, Effects& effects) {
 }
 
 // After a scan, of what waits still: holders hear of the highest mode, or of CW, which PR does not
-// cover. A conversion that can never go, since it keeps others from going, is not spoken of.
+// cover. A conversion that can never go, since it keeps others from going, is not spoken of; with
+// no_deadlock_wait it is itself asked to give way.
 void Table::notify_of_waiting(Slot slot, Effects& effects) {
   const ResourceRecord& resource = store_.resources()[slot];
   const QueuesRecord* queues = store_.queues_of(resource);
@@ -215,7 +219,12 @@ void Table::notify_of_waiting(Slot slot, Effects& effects) {
   for (Slot at = queues->special > 0 ? queues->converting.first : kNoSlot; at != kNoSlot;
        at = store_.waits()[at].in_queue.next) {
     const WaitRecord& wait = store_.waits()[at];
-    if (conversion_deadlock(store_.locks()[wait.lock], wait.mode)) --wanted[index_of(wait.mode)];
+    const LockRecord& lock = store_.locks()[wait.lock];
+    if (!conversion_deadlock(lock, wait.mode)) continue;
+    --wanted[index_of(wait.mode)];
+    if (lock.has(no_deadlock_wait) && lock.notified < wait.mode) {
+      notify(wait.lock, wait.mode, wait.mode, effects);
+    }
   }
   Mode highest = Mode::nl;
   for (std::size_t mode = 0; mode < kModes; ++mode) {

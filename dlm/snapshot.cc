@@ -16,6 +16,11 @@ constexpr std::uint8_t kVersion = 2;
 // Of a resource: what is said of its value block.
 constexpr std::uint8_t kHasValue = 1;
 constexpr std::uint8_t kInvalid = 2;
+
+// Of one that waits.
+constexpr std::uint8_t kDemoted = 1;
+constexpr std::uint8_t kWrites = 2;
+
 constexpr std::size_t kAll = static_cast<std::size_t>(-1);
 
 void put_name(base::ByteWriter& out, Bytes name) {
@@ -70,7 +75,7 @@ class Loader {
     const std::uint32_t lockspace = in_.u32();
     const Bytes name = get_name(in_, kMaxResourceName);
     const std::uint8_t value = in_.u8();
-    const Bytes bytes = in_.bytes(value & kHasValue ? ValueBlock().size() : 0);
+    const ValueBlock bytes = value & kHasValue ? get_block() : ValueBlock();
     const std::uint32_t granted = in_.u32();
     const std::uint32_t converting = in_.u32();
     const std::uint32_t waiting = in_.u32();
@@ -84,11 +89,7 @@ class Loader {
       return fail(LoadError::contradictory);
     }
     const Slot resource = store_.add_resource(full);
-    if (value & kHasValue) {
-      ValueBlock block;
-      std::copy(bytes.begin(), bytes.end(), block.begin());
-      store_.set_value(resource, block);
-    }
+    if (value & kHasValue) store_.set_value(resource, bytes);
     if (value & kInvalid) store_.invalidate_value(resource);
     std::vector<Slot> holders;
     for (std::uint32_t i = 0; i < granted && good(); ++i)
@@ -144,17 +145,19 @@ class Loader {
     wait.lock = slot;
     wait.patience = in_.u32();
     const auto mode = mode_of(in_.u8());
-    const std::uint8_t demoted = in_.u8();
+    const std::uint8_t notes = in_.u8();
     wait.part = in_.u8();
     wait.parts = in_.u8();
+    std::optional<ValueBlock> value;
+    if (notes & kWrites) value = get_block();
     if (in_.failed()) return;
     const LockRecord& lock = store_.locks()[slot];
-    if (!mode || demoted > 1 || wait.parts == 0 || wait.parts > kMaxParts ||
+    if (!mode || notes > (kDemoted | kWrites) || wait.parts == 0 || wait.parts > kMaxParts ||
         wait.part >= wait.parts) {
       return fail(LoadError::malformed);
     }
     wait.mode = *mode;
-    wait.demoted = demoted != 0;
+    wait.demoted = (notes & kDemoted) != 0;
     const QueuesRecord* queues = store_.queues_of(store_.resources()[lock.resource]);
     const Slot last = !queues          ? kNoSlot
                       : lock.granted() ? queues->converting.last
@@ -162,11 +165,18 @@ class Loader {
     const bool in_order = last == kNoSlot || store_.waits()[last].place < wait.place;
     if (lock.wait != kNoSlot || lock.orphan || wait.place == 0 || !in_order ||
         wait.place == std::numeric_limits<std::int64_t>::min() ||
-        (lock.granted() && wait.parts > 1) || (!lock.granted() && wait.demoted)) {
+        (lock.granted() && wait.parts > 1) || (!lock.granted() && notes != 0)) {
       return fail(LoadError::contradictory);
     }
     stamps_.push_back(drawn(wait));
-    store_.load_wait(wait);
+    store_.load_wait(wait, value);
+  }
+
+  ValueBlock get_block() {
+    ValueBlock block{};
+    const Bytes bytes = in_.bytes(block.size());
+    if (!in_.failed()) std::copy(bytes.begin(), bytes.end(), block.begin());
+    return block;
   }
 
   static std::uint64_t drawn(const WaitRecord& wait) {
@@ -274,9 +284,11 @@ void Table::serialize(base::ByteWriter& out) const {
     out.u64(static_cast<std::uint64_t>(wait.place));
     out.u32(wait.patience);
     out.u8(static_cast<std::uint8_t>(wait.mode));
-    out.u8(wait.demoted ? 1 : 0);
+    const std::optional<ValueBlock> writes = store_.value_of(wait);
+    out.u8(static_cast<std::uint8_t>((wait.demoted ? kDemoted : 0) | (writes ? kWrites : 0)));
     out.u8(wait.part);
     out.u8(wait.parts);
+    if (writes) out.bytes(*writes);
   };
   std::map<Slot, std::uint32_t> converting;  // By lock, where it stands among the holders.
   store_.resources().visit(0, kAll, [&](Slot slot) {

@@ -203,7 +203,8 @@ void Store::grant(Slot slot, Mode mode, std::uint64_t token, std::uint32_t since
   append<LockRecord, &LockRecord::in_session>(locks_, session.granted, slot);
 }
 
-Slot Store::put_into_queue(const WaitRecord& wait, bool at_head) {
+Slot Store::put_into_queue(WaitRecord wait, const std::optional<ValueBlock>& value, bool at_head) {
+  if (value) wait.value = values_.add({*value});
   ResourceRecord& resource = resources_[locks_[wait.lock].resource];
   if (resource.queues == kNoSlot) resource.queues = queues_.add({});
   QueuesRecord& queues = queues_[resource.queues];
@@ -218,16 +219,17 @@ Slot Store::put_into_queue(const WaitRecord& wait, bool at_head) {
   return slot;
 }
 
-void Store::enqueue(const WaitRecord& wait, std::uint32_t since) {
-  const Slot slot = put_into_queue(wait, wait.place < 0);
+void Store::enqueue(const WaitRecord& wait, const std::optional<ValueBlock>& value,
+                    std::uint32_t since) {
+  const Slot slot = put_into_queue(wait, value, wait.place < 0);
   add_to_owner(slot);
   if (locks_[wait.lock].granted()) return;
   edit(wait.lock, [&](LockRecord& lock) { lock.since = since; });
   add_to_session(wait.lock);
 }
 
-void Store::load_wait(const WaitRecord& wait) {
-  put_into_queue(wait, false);
+void Store::load_wait(const WaitRecord& wait, const std::optional<ValueBlock>& value) {
+  put_into_queue(wait, value, false);
 }
 
 void Store::add_to_owner(Slot wait) {
@@ -252,6 +254,7 @@ void Store::dequeue(Slot slot) {
   // edit() has counted the wait away, since the lock had it before.
   unlink<WaitRecord, &WaitRecord::in_queue>(waits_, granted ? queues.converting : queues.waiting,
                                             wait);
+  if (waits_[wait].value != kNoSlot) values_.remove(waits_[wait].value);
   waits_.remove(wait);
   if (queues.waiters > 0) return;
   queues_.remove(resource.queues);
@@ -334,6 +337,11 @@ const QueuesRecord* Store::queues_of(const ResourceRecord& resource) const {
   return resource.queues == kNoSlot ? nullptr : &queues_[resource.queues];
 }
 
+std::optional<ValueBlock> Store::value_of(const WaitRecord& wait) const {
+  if (wait.value == kNoSlot) return std::nullopt;
+  return values_[wait.value].bytes;
+}
+
 LockName Store::name_of(const LockRecord& lock) const {
   return {sessions_[lock.session].id, lock.acquired_by};
 }
@@ -365,6 +373,7 @@ std::uint64_t Store::digest_of(const LockRecord& lock) const {
   const WaitRecord& wait = waits_[lock.wait];
   hash = mix(hash, base::value(wait.request));
   hash = mix(hash, static_cast<std::uint64_t>(wait.place));
+  if (wait.value != kNoSlot) hash = hash_bytes(hash, values_[wait.value].bytes);
   return mix(hash, std::uint64_t{wait.patience} << 32 | index_of(wait.mode) << 24 |
                        std::uint64_t{wait.part} << 16 | std::uint64_t{wait.parts} << 8 |
                        (wait.demoted ? 1 : 0));

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "dlm/hash.h"
 #include "dlm/lock.h"
@@ -128,6 +129,7 @@ struct WaitRecord {
   Links in_queue{};
   Links in_owner{};
   Patience patience = 0;
+  Slot value = kNoSlot;  // What a conversion may have to write when it is granted.
   Mode mode{};
   bool demoted = false;
   std::uint8_t part =
@@ -163,7 +165,7 @@ class Store {
 
   // Puts a wait into its queue: of conversions if the lock is granted. Its place must be the
   // highest or the lowest there.
-  void enqueue(const WaitRecord& wait, std::uint32_t since);
+  void enqueue(const WaitRecord& wait, const std::optional<ValueBlock>& value, std::uint32_t since);
 
   // Ends the wait. A lock that held nothing must be granted or removed next.
   void dequeue(Slot lock);
@@ -190,7 +192,7 @@ class Store {
   // the queue alone; then both in the lists of session and owner, in the order of these.
   Slot load_lock(const NewLock& lock, Mode mode, std::uint64_t token, std::uint32_t since,
                  Mode notified, bool orphan);
-  void load_wait(const WaitRecord& wait);
+  void load_wait(const WaitRecord& wait, const std::optional<ValueBlock>& value);
   void add_to_session(Slot lock);
   void add_to_owner(Slot wait);
 
@@ -206,6 +208,7 @@ class Store {
 
   // Of a lock that waits, which is granted or not.
   const WaitRecord& wait_of(const LockRecord& lock) const { return waits_[lock.wait]; }
+  std::optional<ValueBlock> value_of(const WaitRecord& wait) const;
 
   LockName name_of(const LockRecord& lock) const;
   ResourceName name_of(const ResourceRecord& resource) const;
@@ -231,7 +234,7 @@ class Store {
   void count(const LockRecord& lock, std::uint32_t one);
 
   Slot add_loose_lock(const NewLock& lock);
-  Slot put_into_queue(const WaitRecord& wait, bool at_head);
+  Slot put_into_queue(WaitRecord wait, const std::optional<ValueBlock>& value, bool at_head);
   Slot session_of(SessionId id);
   Slot owner_of(Slot session, Owner number);
   void leave_owner(Slot lock);

@@ -53,29 +53,31 @@ Effect effect_on(Effect::Kind kind, LockName lock, RequestId request, Mode mode)
 
 }  // namespace
 
-Status Table::admit(LockName lock, const ResourceName& on, Slot resource, std::size_t more) const {
+Status Table::admit(LockName lock, const ResourceName& on) const {
   if (!well_formed(on)) return Status::bad_name;
-  if (store_.find_lock(lock) != kNoSlot) return Status::duplicate;
+  return store_.find_lock(lock) == kNoSlot ? Status::ok : Status::duplicate;
+}
+
+// Room for so many more.
+Status Table::room_for(SessionId session, std::size_t more, std::size_t more_resources,
+                       std::size_t more_lockspaces) const {
   if (locks() + more > limits_.locks) return Status::too_many_locks;
-  if (count_of(lock.session) + more > limits_.locks_per_session) return Status::session_full;
-  if (resource != kNoSlot) return Status::ok;
-  if (resources() + more > limits_.resources) return Status::too_many_resources;
-  if (lockspaces() + more > limits_.lockspaces && store_.find_lockspace(on.lockspace) == kNoSlot) {
-    return Status::too_many_lockspaces;
-  }
+  if (count_of(session) + more > limits_.locks_per_session) return Status::session_full;
+  if (resources() + more_resources > limits_.resources) return Status::too_many_resources;
+  if (lockspaces() + more_lockspaces > limits_.lockspaces) return Status::too_many_lockspaces;
   return Status::ok;
 }
 
 void Table::acquire(const Acquire& request, Effects& effects) {
   Slot resource = store_.find_resource(request.on);
-  Status status = base::legal_request(request.mode, request.flags)
-                      ? admit(request.lock, request.on, resource, 1)
-                      : Status::bad_flags;
+  Status status = base::legal_request(request.mode, request.flags) ? admit(request.lock, request.on)
+                                                                   : Status::bad_flags;
   const std::optional<Mode> mode = grantable_to_newcomer(resource, request.mode, request.flags);
-  const bool would_block = !mode && (request.flags & no_queue);
-  if (would_block && status != Status::bad_name && status != Status::bad_flags &&
-      status != Status::duplicate) {
+  if (status == Status::ok && !mode && (request.flags & no_queue)) {
     status = Status::would_block;
+  } else if (status == Status::ok) {
+    const bool new_lockspace = store_.find_lockspace(request.on.lockspace) == kNoSlot;
+    status = room_for(request.lock.session, 1, resource == kNoSlot ? 1 : 0, new_lockspace ? 1 : 0);
   }
   if (status != Status::ok) {
     effects.push_back(refused(request.lock, status));
@@ -106,24 +108,30 @@ void Table::wait_or_refuse(const Acquire& request, Slot lock, Effects& effects) 
   effects.push_back(
       effect_on(Effect::Kind::queued, request.lock, request.lock.acquired_by, request.mode));
   notify_holders(resource, lock, request.mode, false, effects);
-  if (request.flags & head_of_queue) break_deadlocks_behind(lock, effects);
-  settle(effects);
 }
 
 Status Table::admit(const AcquireAll& request, std::vector<Slot>& resources) const {
   if (request.parts.empty() || request.parts.size() > kMaxParts || (request.flags & ~kForAll)) {
     return Status::bad_flags;
   }
+  std::size_t new_resources = 0;
+  std::vector<Bytes> new_lockspaces;
   for (std::size_t i = 0; i < request.parts.size(); ++i) {
     const ResourceName& on = request.parts[i].on;
     for (std::size_t j = 0; j < i; ++j) {
       if (equal(request.parts[j].on, on)) return Status::bad_flags;
     }
-    resources.push_back(store_.find_resource(on));
-    const Status status = admit(part_of(request.lock, i), on, resources[i], request.parts.size());
+    const Status status = admit(part_of(request.lock, i), on);
     if (status != Status::ok) return status;
+    resources.push_back(store_.find_resource(on));
+    if (resources.back() == kNoSlot) ++new_resources;
+    const bool known = std::any_of(new_lockspaces.begin(), new_lockspaces.end(),
+                                   [&](Bytes name) { return equal(name, on.lockspace); });
+    if (!known && store_.find_lockspace(on.lockspace) == kNoSlot) {
+      new_lockspaces.push_back(on.lockspace);
+    }
   }
-  return Status::ok;
+  return room_for(request.lock.session, request.parts.size(), new_resources, new_lockspaces.size());
 }
 
 void Table::acquire(const AcquireAll& request, Effects& effects) {
@@ -200,53 +208,64 @@ void Table::convert(const Convert& request, Effects& effects) {
 }
 
 void Table::convert(const Convert& request, Slot slot, Effects& effects) {
-  const Slot resource = store_.locks()[slot].resource;
+  const LockRecord& lock = store_.locks()[slot];
+  const Slot resource = lock.resource;
+  const bool was_no_obstacle = lock.has(no_deadlock_block);
   store_.set_flags(slot, request.flags);
+  if (was_no_obstacle && lock.owner != kNoSlot) to_check_.push_back(lock.owner);
   Mode mode = request.mode;
   Verdict verdict = judge(slot, mode, When::asked);
   GrantNotes notes = 0;
   Effects freed;
   if (verdict == Verdict::demoted) {
-    // What it stood against may go on, before it is its own turn.
+    // The conversions that it stood against may go, before it is its own turn.
     notes |= base::grant_note::demoted;
+    grant_converting(resource, freed);
+    const bool now =
+        turn_has_come(store_.locks()[slot], When::asked) && fits(store_.locks()[slot], mode);
+    verdict = now ? Verdict::grant : Verdict::wait;
     to_scan_.push_back(resource);
-    settle(freed);
-    verdict = judge(slot, mode, When::asked);
   }
+  const auto conclude = [&](const Effect& outcome) {
+    effects.push_back(outcome);
+    effects.insert(effects.end(), freed.begin(), freed.end());
+  };
   if (verdict == Verdict::grant) {
     if (mode != request.mode) notes |= base::grant_note::other_mode;
     grant(slot, mode, request.request, notes, request.value, effects);
+    effects.insert(effects.end(), freed.begin(), freed.end());
     to_scan_.push_back(resource);
   } else if (verdict == Verdict::deadlock && !(request.flags & no_deadlock_wait)) {
     report_conversion_deadlock(slot, request.request, request.mode);
-    effects.push_back(refused(request.lock, request.request, Status::deadlock));
+    conclude(refused(request.lock, request.request, Status::deadlock));
   } else if (request.flags & no_queue) {
-    effects.push_back(refused(request.lock, request.request, Status::would_block));
+    conclude(refused(request.lock, request.request, Status::would_block));
     if (request.flags & no_queue_notify) notify_holders(resource, slot, mode, true, effects);
   } else {
     enqueue({.request = request.request,
              .lock = slot,
              .patience = request.patience,
              .mode = request.mode,
-             .demoted = notes != 0});
+             .demoted = notes != 0},
+            writes_late(store_.locks()[slot], request.mode) ? request.value : std::nullopt);
     if (closes_deadlock(slot)) {
       store_.dequeue(slot);
-      effects.push_back(refused(request.lock, request.request, Status::deadlock));
-      effects.back().notes = notes;
-    } else {
-      effects.push_back(
-          effect_on(Effect::Kind::queued, request.lock, request.request, request.mode));
-      notify_holders(resource, slot, request.mode, false, effects);
-      break_deadlocks_behind(slot, effects);
+      Effect outcome = refused(request.lock, request.request, Status::deadlock);
+      outcome.notes = notes;
+      return conclude(outcome);
     }
+    conclude(effect_on(Effect::Kind::queued, request.lock, request.request, request.mode));
+    notify_holders(resource, slot, request.mode, false, effects);
   }
-  effects.insert(effects.end(), freed.begin(), freed.end());
 }
 
 void Table::adopt(const Adopt& request, Effects& effects) {
   const Slot slot = store_.find_lock(request.orphan);
+  const bool found = slot != kNoSlot && store_.locks()[slot].orphan;
   Status status = Status::ok;
-  if (slot == kNoSlot || !store_.locks()[slot].orphan) {
+  if (!base::legal_request(found ? store_.locks()[slot].mode : Mode::nl, request.flags)) {
+    status = Status::bad_flags;
+  } else if (!found) {
     status = Status::unknown_lock;
   } else if (store_.find_lock(request.lock) != kNoSlot) {
     status = Status::duplicate;
@@ -262,6 +281,7 @@ void Table::adopt(const Adopt& request, Effects& effects) {
   store_.remove_lock(slot);
   const Slot lock = store_.add_lock({request.lock, resource, request.flags, Owner{}});
   grant(lock, mode, request.lock.acquired_by, 0, std::nullopt, effects);
+  to_scan_.push_back(resource);  // It is to hear of those who wait.
   settle(effects);
 }
 

@@ -32,8 +32,8 @@ std::string_view to_string(LoadError error);
 enum class Ending : std::uint8_t {
   closed,  // Its process has ended or closed it, on a node that goes on: persistent ones stay, as
            // orphans.
-  node_gone,  // With its node. No orphan stays.
-  dropped,    // By somebody's wish. No orphan stays.
+  node_gone,  // With its node. No orphan stays, and a writer without value_block leaves no mark.
+  purged,     // By order: as if closed, but no orphan stays.
 };
 
 // Same requests in the same order give the same table, the same effects and the same digest on
@@ -142,7 +142,9 @@ class Table {
   enum class When : std::uint8_t { asked, queued };
 
   // table.cc: the requests.
-  Status admit(LockName lock, const ResourceName& on, Slot resource, std::size_t more) const;
+  Status admit(LockName lock, const ResourceName& on) const;
+  Status room_for(SessionId session, std::size_t more, std::size_t more_resources,
+                  std::size_t more_lockspaces) const;
   Status admit(const AcquireAll& request, std::vector<Slot>& resources) const;
   void wait_or_refuse(const Acquire& request, Slot lock, Effects& effects);
   void convert(const Convert& request, Slot lock, Effects& effects);
@@ -162,7 +164,8 @@ class Table {
   Verdict judge(Slot lock, Mode& mode, When when);
   void grant(Slot lock, Mode mode, RequestId request, GrantNotes notes,
              const std::optional<ValueBlock>& value, Effects& effects);
-  void enqueue(WaitRecord wait);
+  bool writes_late(const LockRecord& lock, Mode mode) const;
+  void enqueue(WaitRecord wait, const std::optional<ValueBlock>& value = std::nullopt);
   void scan(Slot resource, Effects& effects);
   void grant_converting(Slot resource, Effects& effects);
   void grant_waiting(Slot resource, Effects& effects);
@@ -174,10 +177,9 @@ class Table {
 
   // deadlock.cc: waits across resources.
   class DeadlockSearch;
-  bool find_deadlock(Slot owner, const std::vector<Slot>& waits, Slot victim);
+  bool find_deadlock(Slot wait, Slot victim);
   bool closes_deadlock(Slot lock);
   void report_conversion_deadlock(Slot lock, RequestId request, Mode mode);
-  void break_deadlocks_behind(Slot lock, Effects& effects);
   void break_deadlocks_of(Slot owner, Effects& effects);
 
   // views.cc

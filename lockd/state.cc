@@ -234,7 +234,7 @@ std::size_t State::free_some(SessionId id, std::size_t budget, Effects& effects)
   const std::size_t before = changes_.size();
   const Session* session = sessions_.find(id);
   const dlm::Ending how =
-      id == kNobody ? dlm::Ending::dropped : std::get<Dead>(session->standing).how;
+      id == kNobody ? dlm::Ending::purged : std::get<Dead>(session->standing).how;
   const bool all = locks_.release_some(id, how, budget, changes_);
   const std::size_t used = changes_.size() - before;
   settle(before, effects);

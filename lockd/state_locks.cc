@@ -119,24 +119,17 @@ void State::on(const Step& step, const Acquire& acquire) {
 }
 
 void State::on(const Step& step, const AcquireAll& all) {
-  // Retried, each part has its own reply.
-  const Session* known = living(all.request.session, all.request.generation);
-  if (known && known->reply(all.request.id)) {
-    for (std::size_t i = 0; i < all.parts.size(); ++i) {
-      Request part = all.request;
-      part.id = plus(part.id, i);
-      if (!admit(step, part)) continue;
-      answer(step, part, Status::already_answered);
-    }
-    return;
-  }
-  if (!admit(step, all.request)) return;
+  // Each part has a number of its own, and, if this is sent again, a reply of its own.
+  const auto part_of = [&](std::size_t i) {
+    Request part = all.request;
+    part.id = plus(part.id, i);
+    return part;
+  };
+  bool fresh = true;
+  for (std::size_t i = 0; i < all.parts.size(); ++i) fresh = admit(step, part_of(i)) && fresh;
+  if (!fresh) return;
   const auto refuse = [&](Status status) {
-    for (std::size_t i = 0; i < all.parts.size(); ++i) {
-      Request part = all.request;
-      part.id = plus(part.id, i);
-      answer(step, part, status);
-    }
+    for (std::size_t i = 0; i < all.parts.size(); ++i) answer(step, part_of(i), status);
   };
   dlm::AcquireAll request{
       lock_of(all.request, all.request.id), {}, all.flags, all.owner, all.patience};

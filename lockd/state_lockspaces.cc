@@ -29,7 +29,7 @@ void State::on(const Step& step, const DropOrphans& drop) {
       permitted = false;
     }
   }
-  for (const SessionId id : dropped) sessions_.kill(id, dlm::Ending::dropped);
+  for (const SessionId id : dropped) sessions_.kill(id, dlm::Ending::purged);
   answer(step, drop.request, permitted ? Status::done : Status::not_permitted);
   on(step, Purge{});
 }
@@ -92,7 +92,7 @@ Status State::leave(const Step& step, const Session& session, const LeaveLockspa
     for (const SessionId id : here) {
       const Session& user = *sessions_.find(id);
       if (wanted.force || user.bequeathed()) {
-        end_session(user, SessionEnded::Reason::closed, dlm::Ending::dropped, step.effects);
+        end_session(user, SessionEnded::Reason::closed, dlm::Ending::purged, step.effects);
       }
     }
   }
