@@ -123,6 +123,14 @@ const char* lock_strerror(int error) {
       return "the file of the fence is damaged: it does not say any more which tokens were seen";
     case LOCK_ERROR_FILE:
       return "the file of the fence is missing, exists already, or cannot be read or written";
+    case LOCK_ERROR_DEADLOCK:
+      return "a deadlock: who waited for this lock would have waited for himself";
+    case LOCK_ERROR_IN_PROGRESS:
+      return "the lock waits or is being converted: cancel that, or wait for its outcome";
+    case LOCK_ERROR_NOT_FOUND:
+      return "there is no such lockspace, orphan or deadlock";
+    case LOCK_ERROR_EXISTS:
+      return "this node is in that lockspace already";
     default:
       return "unknown error";
   }

@@ -132,7 +132,7 @@ void FakeDaemon::say(Peer& peer, const Response& response) {
 }
 
 void FakeDaemon::reply(std::uint64_t session, RequestId request, Answer answer, Token token) {
-  Reply said{request, answer, Mode::ex, token, {}, ""};
+  Reply said{request, answer, Mode::ex, token, 0, {}, {}, ""};
   if (answer != Answer::not_quorate) replies_[{session, request}] = said;
   for (Peer& peer : peers_) {
     if (peer.session != session || peer.end) continue;
@@ -210,7 +210,7 @@ void FakeDaemon::on_request(Peer& peer, const Request& request) {
     }
     say(peer, page);
   } else if (const auto* show = std::get_if<Show>(&request)) {
-    ShowPage page{show->query, true, show->skip < 2, {}};
+    ShowPage page{show->query, true, show->skip < 2, false, false, {}, {}};
     page.locks.resize(show->skip < 2 ? 1 : 0);
     say(peer, page);
   } else if (const auto* status = std::get_if<StatusQuery>(&request)) {
@@ -262,9 +262,9 @@ void FakeDaemon::on_acquire(Peer& peer, const Acquire& acquire) {
     return reply(peer.session, acquire.request, known->second.answer, known->second.token);
   ++acquires_;
   std::deque<Wait>& queue = resources_[acquire.resource];
-  if (acquire.no_queue && !primary)
-    return reply(peer.session, acquire.request, Answer::not_quorate);
-  if (acquire.no_queue && !queue.empty()) return reply(peer.session, acquire.request, Answer::busy);
+  const bool no_queue = (acquire.flags & base::lock_flag::no_queue) != 0;
+  if (no_queue && !primary) return reply(peer.session, acquire.request, Answer::not_quorate);
+  if (no_queue && !queue.empty()) return reply(peer.session, acquire.request, Answer::busy);
   queue.push_back({peer.session, acquire.request, Token{}});
   reply(peer.session, acquire.request, Answer::queued);
   if (primary) grant_front(acquire.resource);

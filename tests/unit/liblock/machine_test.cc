@@ -106,7 +106,7 @@ struct Wire {
     return *request;
   }
   void reply(RequestId request, Answer answer, std::uint64_t token = 0) {
-    say(protocol::Reply{request, answer, Mode::ex, Token{token}, note(), ""});
+    say(protocol::Reply{request, answer, Mode::ex, Token{token}, 0, {}, note(), ""});
   }
   RequestId hold(const std::string& name, std::uint64_t token) {
     const RequestId request = acquire(name);
@@ -320,9 +320,10 @@ TEST_CASE(
   wire.pass(3s);
   base::Buffer late;
   protocol::encode(protocol::Response{protocol::State{true, 1, {wire.newest, 60s}}}, late);
-  protocol::encode(protocol::Response{protocol::Reply{
-                       waiting, Answer::granted, Mode::ex, Token{10}, {wire.newest, 60s}, ""}},
-                   late);
+  protocol::encode(
+      protocol::Response{protocol::Reply{
+          waiting, Answer::granted, Mode::ex, Token{10}, 0, {}, {wire.newest, 60s}, ""}},
+      late);
   wire.machine.handle_bytes(wire.now, late);
   wire.drain();
   REQUIRE(wire.events.size() == 2);
@@ -345,7 +346,7 @@ TEST_CASE("a grant that is heard of after its lease is not ok, and is given back
   const LeaseNote then = wire.note();
   wire.pass(2s);
   wire.clear();
-  wire.say(protocol::Reply{request, Answer::granted, Mode::ex, Token{4}, then, ""});
+  wire.say(protocol::Reply{request, Answer::granted, Mode::ex, Token{4}, 0, {}, then, ""});
   CHECK(wire.only_event<Failed>().failure == Failure::lost);
   CHECK(wire.machine.valid_for(wire.now, request) == 0s);
   REQUIRE(wire.all_sent<protocol::Release>().size() == 1);
@@ -716,9 +717,9 @@ TEST_CASE("questions are answered, and asked again after a reconnect") {
   wire.welcome();
   CHECK(std::get<protocol::Show>(wire.sent.at(1)).query == *query);
   wire.clear();
-  wire.say(protocol::ShowPage{*query, true, false, {}});
+  wire.say(protocol::ShowPage{*query, true, false, false, false, {}, {}});
   CHECK(std::get<protocol::ShowPage>(wire.only_event<QueryAnswered>().answer).stale);
-  wire.say(protocol::ShowPage{*query, true, false, {}});
+  wire.say(protocol::ShowPage{*query, true, false, false, false, {}, {}});
   CHECK(wire.events.size() == 1);
   CHECK(wire.machine.acquire(wire.now, "a", "b", Mode::ex, false).error() == CallError::invalid);
   CHECK(wire.machine.query(wire.now, protocol::Close{}).error() == CallError::invalid);
