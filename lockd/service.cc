@@ -1,5 +1,7 @@
 #include "lockd/service.h"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <cstring>
 #include <utility>
@@ -25,6 +27,14 @@ Secret draw_secret() {
     std::memcpy(secret.bits.data() + at, &drawn, sizeof drawn);
   }
   return secret;
+}
+
+// When the boot clock was at 0, in seconds of 1970, by the wall clock as it is now.
+std::uint32_t booted_at() {
+  uv_timeval64_t wall{};
+  uv_gettimeofday(&wall);
+  const auto since_boot = std::chrono::duration_cast<std::chrono::seconds>(read_clocks().boot);
+  return static_cast<std::uint32_t>(wall.tv_sec - since_boot.count());
 }
 
 void add_counters(const evs::net::Member& member, const std::vector<base::NodeId>& nodes,
@@ -153,6 +163,8 @@ base::Result<void, std::string> Service::open(const Config& config, evs::net::Ke
   if (trace_ != nullptr) trace_->begin(member_->node().self());
 
   DaemonConfig settings = DaemonConfig::from(config.replica());
+  settings.replica.booted_at = booted_at();
+  settings.sessions.uid = geteuid();
   settings.sessions.connections_max = config.connections_max;
   settings.sessions.unwritten_bytes_max = config.unwritten_bytes_max;
   settings.instances.ring_queue_bytes_max = ring.ring.send_queue_bytes_max;
