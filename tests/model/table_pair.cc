@@ -603,10 +603,13 @@ std::string TablePair::judge_deadlocks(const Command& command, const dlm::Effect
     wait.wants = command.mode;
     with.add_wait(wait, at_head);
     ++seen_["deadlock at a request"];
-    // Where it became an obstacle by it, another wait was ended too, and the ring with that.
+    // Where it became an obstacle by it, another wait was ended too, and the ring with that; where
+    // it has lost its mode by it, others may have gone since.
+    const bool demoted = (effects[0].notes & base::grant_note::demoted) != 0;
     const DeadlockJudge::Seen* was = before->find(command.lock);
     const bool is_new_obstacle = was != nullptr && (was->flags & flag::no_deadlock_block) != 0;
-    if (!is_new_obstacle && with.stuck().empty()) return "refused for a deadlock that is none";
+    if (!is_new_obstacle && !demoted && with.stuck().empty())
+      return "refused for a deadlock that is none";
   }
   for (const dlm::Deadlock& ring : found) {
     if (const std::string wrong = compare_ring(ring, *before, with); !wrong.empty()) return wrong;
