@@ -16,8 +16,6 @@ import sys
 import rule_table_test
 
 SECONDS = 300  # For one program. A bug that makes a test wait for ever ends this one: it needs a better test.
-
-
 TABLES = {"safety.md": "Each claim, and the test that would fail",
           "testing.md": "Each rule of the lock table, and the test that would fail"}
 
