@@ -35,11 +35,12 @@ inline constexpr LockFlags force = 0x20000;  // FORCEUNLOCK: ends the lock, howe
 // No bit of libdlm: this holder wants to hear of those who wait for it.
 inline constexpr LockFlags notify = 0x1000000;
 
-// What a new request may carry, what a conversion may, and what a release may.
+// What a new request may carry, what a conversion may, and what a release may. As in libdlm,
+// FORCEUNLOCK means nothing in the first two, nor does ORPHAN in a conversion.
 inline constexpr LockFlags for_request = no_queue | value_block | persistent | no_deadlock_wait |
                                          no_deadlock_block | expedite | no_queue_notify |
                                          head_of_queue | no_order | adopt_orphan | or_pr | or_cw |
-                                         invalidate_value | notify;
+                                         invalidate_value | force | notify;
 inline constexpr LockFlags for_conversion =
     (for_request & ~expedite) | queue_convert | demote_on_deadlock;
 inline constexpr LockFlags for_release = value_block | invalidate_value | force;

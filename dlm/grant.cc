@@ -52,11 +52,15 @@ std::optional<Mode> Table::grantable_to_newcomer(Slot slot, Mode mode, LockFlags
 bool Table::turn_has_come(const LockRecord& lock, When when) const {
   const QueuesRecord* queues = store_.queues_of(store_.resources()[lock.resource]);
   if (when == When::asked) {
-    return !lock.has(queue_convert) || !queues || queues->converting.empty();
+    return !lock.has(queue_convert) || !queues || queues->converting.empty() ||
+           MUTANT("dlm_queue_convert_ignored");
   }
-  if (lock.has(no_order)) return true;
-  if (lock.granted()) return queues->converting.first == lock.wait;
-  return queues->converting.empty() && queues->waiting.first == lock.wait;
+  if (lock.has(no_order) && !MUTANT("dlm_no_order_ignored")) return true;
+  if (lock.granted()) {
+    return queues->converting.first == lock.wait || MUTANT("dlm_conversion_overtakes");
+  }
+  return (queues->converting.empty() || MUTANT("dlm_request_overtakes_conversion")) &&
+         queues->waiting.first == lock.wait;
 }
 
 // Whether the mode that it holds keeps somebody from converting who is before it; or somebody
@@ -73,7 +77,7 @@ bool Table::conversion_deadlock(const LockRecord& lock, Mode mode) const {
     const WaitRecord& other = store_.waits()[at];
     const bool keeps_it = !compatible(lock.mode, other.mode);
     const bool is_kept = !compatible(store_.locks()[other.lock].mode, mode);
-    if (keeps_it && (before || is_kept)) return true;
+    if (keeps_it && (before || is_kept) && !MUTANT("dlm_conversion_deadlock_unseen")) return true;
   }
   return false;
 }
@@ -105,7 +109,8 @@ void Table::grant(Slot slot, Mode mode, RequestId request, GrantNotes notes,
 
   Effect granted{Effect::Kind::granted, Status::ok, mode,  notes,
                  store_.name_of(lock),  request,    token, std::nullopt};
-  if (transfer == Transfer::write) write_or_invalidate(resource, lock.flags, value);
+  if (transfer == Transfer::write && !MUTANT("dlm_value_lost_on_conversion"))
+    write_or_invalidate(resource, lock.flags, value);
   const ValueRecord* stored = store_.value_of(store_.resources()[resource]);
   if (transfer == Transfer::read && lock.has(value_block)) {
     granted.value = stored ? stored->bytes : ValueBlock{};
@@ -116,7 +121,8 @@ void Table::grant(Slot slot, Mode mode, RequestId request, GrantNotes notes,
     granted.notes |= base::grant_note::value_invalid;
   }
   effects.push_back(granted);
-  if (lock.owner != kNoSlot && !store_.owners()[lock.owner].waits.empty()) {
+  if (lock.owner != kNoSlot && !store_.owners()[lock.owner].waits.empty() &&
+      !MUTANT("dlm_deadlock_by_grant_unseen")) {
     to_check_.push_back(lock.owner);
   }
 }
@@ -130,7 +136,8 @@ bool Table::writes_late(const LockRecord& lock, Mode mode) const {
 
 void Table::enqueue(WaitRecord wait, const std::optional<ValueBlock>& value) {
   wait.place = static_cast<std::int64_t>(base::value(draw_token()));
-  if (store_.locks()[wait.lock].has(head_of_queue)) wait.place = -wait.place;
+  if (store_.locks()[wait.lock].has(head_of_queue) && !MUTANT("dlm_head_at_tail"))
+    wait.place = -wait.place;
   store_.enqueue(wait, value, second_);
 }
 
@@ -139,7 +146,7 @@ void Table::scan(Slot resource, Effects& effects) {
   if (store_.resources()[resource].queues == kNoSlot) return;
   grant_converting(resource, effects);
   grant_waiting(resource, effects);
-  notify_of_waiting(resource, effects);
+  if (!MUTANT("dlm_scan_tells_nobody")) notify_of_waiting(resource, effects);
 }
 
 // From the front, and from the front again after each that was granted or demoted.
@@ -153,7 +160,8 @@ void Table::grant_converting(Slot slot, Effects& effects) {
     if (verdict == Verdict::grant) {
       GrantNotes notes = wait.demoted ? base::grant_note::demoted : GrantNotes{0};
       if (mode != wait.mode) notes |= base::grant_note::other_mode;
-      grant(wait.lock, mode, wait.request, notes, store_.value_of(wait), effects);
+      grant(wait.lock, mode, wait.request, notes,
+            MUTANT("dlm_late_value_lost") ? std::nullopt : store_.value_of(wait), effects);
     }
     queues = store_.queues_of(resource);
     const bool again = verdict == Verdict::grant || verdict == Verdict::demoted;
@@ -172,7 +180,7 @@ void Table::grant_waiting(Slot slot, Effects& effects) {
     const WaitRecord wait = store_.waits()[at];
     Mode mode = wait.mode;
     bool granted = judge(wait.lock, mode, When::queued) == Verdict::grant;
-    if (granted && wait.parts > 1) {
+    if (granted && wait.parts > 1 && !MUTANT("dlm_part_granted_alone")) {
       granted = grant_parts(wait, effects);
     } else if (granted) {
       if (MUTANT("dlm_state_diverges") && queues->waiters > 1) {
@@ -260,7 +268,7 @@ void Table::notify_holders(Slot slot, Slot blocked, Mode mode, bool converting_t
 void Table::notify(Slot slot, Mode mode, Mode remembered, Effects& effects) {
   const LockRecord& lock = store_.locks()[slot];
   if (!lock.has(base::lock_flag::notify)) return;
-  store_.set_notified(slot, remembered);
+  if (!MUTANT("dlm_notified_twice")) store_.set_notified(slot, remembered);
   Effect blocks;
   blocks.kind = Effect::Kind::blocks;
   blocks.mode = mode;

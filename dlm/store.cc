@@ -197,7 +197,7 @@ void Store::grant(Slot slot, Mode mode, std::uint64_t token, std::uint32_t since
     lock.mode = mode;
     lock.token = token;
     lock.since = since;
-    lock.notified = Mode::nl;
+    if (!MUTANT("dlm_notified_for_ever")) lock.notified = Mode::nl;
   });
   append<LockRecord, &LockRecord::in_granted>(locks_, resource.granted, slot);
   append<LockRecord, &LockRecord::in_session>(locks_, session.granted, slot);

@@ -224,7 +224,7 @@ void Table::convert(const Convert& request, Slot slot, Effects& effects) {
     const bool now =
         turn_has_come(store_.locks()[slot], When::asked) && fits(store_.locks()[slot], mode);
     verdict = now ? Verdict::grant : Verdict::wait;
-    to_scan_.push_back(resource);
+    if (!MUTANT("dlm_demotion_not_scanned")) to_scan_.push_back(resource);
   }
   const auto conclude = [&](const Effect& outcome) {
     effects.push_back(outcome);
@@ -248,8 +248,9 @@ void Table::convert(const Convert& request, Slot slot, Effects& effects) {
              .mode = request.mode,
              .demoted = notes != 0},
             writes_late(store_.locks()[slot], request.mode) ? request.value : std::nullopt);
-    if (closes_deadlock(slot)) {
-      store_.dequeue(slot);
+    // Rings that are closed by what it holds, no obstacle before, are not for it to answer for.
+    if (was_no_obstacle ? find_deadlock(lock.wait, request.lock) : closes_deadlock(slot)) {
+      if (!MUTANT("dlm_refused_wait_stays")) store_.dequeue(slot);
       Effect outcome = refused(request.lock, request.request, Status::deadlock);
       outcome.notes = notes;
       return conclude(outcome);
@@ -281,7 +282,9 @@ void Table::adopt(const Adopt& request, Effects& effects) {
   store_.remove_lock(slot);
   const Slot lock = store_.add_lock({request.lock, resource, request.flags, Owner{}});
   grant(lock, mode, request.lock.acquired_by, 0, std::nullopt, effects);
-  to_scan_.push_back(resource);  // It is to hear of those who wait.
+  if (!MUTANT("dlm_adopter_hears_nothing")) {
+    to_scan_.push_back(resource);  // It is to hear of those who wait.
+  }
   settle(effects);
 }
 
@@ -303,7 +306,9 @@ void Table::release(const Release& request, Effects& effects) {
     effects.push_back(refused(request.lock, status));
     return;
   }
-  if (lock->granted() && writes_on_release(lock->mode)) {
+  const bool writes = writes_on_release(lock->mode) ||
+                      (lock->mode == Mode::pr && MUTANT("dlm_value_written_from_pr"));
+  if (lock->granted() && writes) {
     write_or_invalidate(lock->resource, request.flags, request.value);
   }
   end(slot, effects);
@@ -340,7 +345,7 @@ void Table::stop_waiting(Slot slot, Status why, Effects& effects) {
                           name,
                           wait.request,
                           Token{lock.token}};
-    to_scan_.push_back(lock.resource);
+    if (!MUTANT("dlm_cancel_wakes_nobody")) to_scan_.push_back(lock.resource);
     store_.dequeue(slot);
     effects.push_back(reverted);
     return;
@@ -378,14 +383,15 @@ bool Table::end_dead(Slot slot, Ending how, Effects& effects) {
     stop_waiting(slot, Status::withdrawn, effects);
     return true;
   }
-  if (how == Ending::closed && lock.has(persistent)) {
+  if (how == Ending::closed && lock.has(persistent) && !MUTANT("dlm_orphan_dropped")) {
     if (lock.wait != kNoSlot) stop_waiting(slot, Status::withdrawn, effects);
     store_.make_orphan(slot);
     return false;
   }
   const bool dirty =
       writes_on_release(lock.mode) && (how != Ending::node_gone || lock.has(value_block));
-  if (dirty && !alone(lock)) store_.invalidate_value(lock.resource);
+  if (dirty && !alone(lock) && !MUTANT("dlm_dead_writer_unmarked"))
+    store_.invalidate_value(lock.resource);
   end(slot, effects);
   return true;
 }
@@ -406,10 +412,11 @@ void Table::end(Slot slot, Effects& effects) {
 void Table::remove(Slot slot) {
   const Slot resource = store_.locks()[slot].resource;
   const bool last = alone(store_.locks()[slot]);
+  const bool waited = !store_.locks()[slot].granted();
   store_.remove_lock(slot);
   if (last) {
     store_.drop_if_unused(resource);
-  } else {
+  } else if (!waited || !MUTANT("dlm_cancel_wakes_nobody")) {
     to_scan_.push_back(resource);
   }
 }

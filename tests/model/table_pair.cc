@@ -81,6 +81,11 @@ base::Buffer snapshot_of(const dlm::Table& table) {
   return bytes;
 }
 
+dlm::Table loaded_from(const dlm::Table& table, const dlm::Limits& limits) {
+  auto loaded = dlm::Table::deserialize(snapshot_of(table), limits);
+  return loaded ? std::move(*loaded) : dlm::Table(limits);
+}
+
 std::string lines_of(const Told& told) {
   std::string all;
   for (const auto& [lock, lines] : told) {
@@ -107,6 +112,19 @@ std::string joined(const std::vector<std::string>& lines) {
 }  // namespace
 
 TablePair::TablePair(const dlm::Limits& limits) : limits_(limits), table_(limits), again_(limits) {}
+
+TablePair::TablePair(const TablePair& other)
+    : limits_(other.limits_),
+      table_(loaded_from(other.table_, limits_)),
+      again_(loaded_from(other.table_, limits_)),
+      lockspace_(other.lockspace_),
+      ids_(other.ids_),
+      names_(other.names_),
+      pending_(other.pending_),
+      last_token_(other.last_token_),
+      flags_of_all_(other.flags_of_all_),
+      commands_(other.commands_),
+      owners_(other.owners_) {}
 
 const Lock* TablePair::find(LockName name) const {
   const auto id = ids_.find(name);
@@ -551,25 +569,28 @@ std::string TablePair::compare_resource(const std::string& name, const Resource&
 // After a command nobody is stuck; and who was refused or ended for a deadlock would have been.
 std::string TablePair::judge_deadlocks(const Command& command, const dlm::Effects& effects,
                                        const DeadlockJudge* before) {
-  const std::vector<dlm::Deadlock> found = table_.take_deadlocks();
+  std::vector<dlm::Deadlock> found = table_.take_deadlocks();
   again_.take_deadlocks();
   const auto told = std::count_if(effects.begin(), effects.end(), [&](const Effect& it) {
     return it.status == dlm::Status::deadlock && command.why != dlm::Status::deadlock;
   });
   if (static_cast<std::size_t>(told) != found.size()) return "a deadlock is told or shown alone";
+  const DeadlockJudge after(table_);
   if (of_one_resource_) {
     ++seen_["deadlock of conversions"];
-    return compare_ring_of_two(command, found[0]);
+    const std::string wrong =
+        compare_ring_of_two(command, found[0], before == nullptr ? after : *before);
+    if (!wrong.empty()) return wrong;
+    found.erase(found.begin());
   }
   const bool hidden = (flags_of_all_ & flag::no_deadlock_block) != 0;
   if (!hidden && ++commands_ % 16 == 0 && !everybody_can_finish(table_)) {
     return "somebody could never finish";
   }
   if (before == nullptr) return found.empty() ? "" : "a deadlock of nobody";
-  const DeadlockJudge after(table_);
   if (!after.stuck().empty()) return text(*after.stuck().begin()) + " waits for ever";
   DeadlockJudge with = after;
-  if (refused_ == dlm::Status::deadlock) {
+  if (refused_ == dlm::Status::deadlock && !of_one_resource_) {
     const bool at_head = (command.flags & flag::head_of_queue) != 0;
     DeadlockJudge::Seen wait;
     if (command.kind == Command::Kind::convert) {
@@ -582,7 +603,13 @@ std::string TablePair::judge_deadlocks(const Command& command, const dlm::Effect
     wait.wants = command.mode;
     with.add_wait(wait, at_head);
     ++seen_["deadlock at a request"];
-    if (with.stuck().empty()) return "refused for a deadlock that is none";
+    // Where it became an obstacle by it, another wait was ended too, and the ring with that; where
+    // it has lost its mode by it, others may have gone since.
+    const bool demoted = (effects[0].notes & base::grant_note::demoted) != 0;
+    const DeadlockJudge::Seen* was = before->find(command.lock);
+    const bool is_new_obstacle = was != nullptr && (was->flags & flag::no_deadlock_block) != 0;
+    if (!is_new_obstacle && !demoted && with.stuck().empty())
+      return "refused for a deadlock that is none";
   }
   for (const dlm::Deadlock& ring : found) {
     if (const std::string wrong = compare_ring(ring, *before, with); !wrong.empty()) return wrong;
@@ -618,25 +645,26 @@ std::string TablePair::compare_ring(const dlm::Deadlock& ring, const DeadlockJud
     if (!is_true) return "step " + std::to_string(i + 1) + " of a ring is not true";
     if (!leads) return "step " + std::to_string(i + 1) + " of a ring leads elsewhere";
   }
-  seen_["longest ring"] = std::max(seen_["longest ring"], std::uint64_t{ring.steps.size()});
+  ++seen_["ring of " + std::to_string(ring.steps.size()) + " steps"];
   return {};
 }
 
 // 2.8: who converts keeps another one from it that came before.
-std::string TablePair::compare_ring_of_two(const Command& command,
-                                           const dlm::Deadlock& ring) const {
+std::string TablePair::compare_ring_of_two(const Command& command, const dlm::Deadlock& ring,
+                                           const DeadlockJudge& state) const {
   if (ring.victim != command.lock || ring.steps.size() != 2) return "not a ring of two";
-  const auto own = table_.find(command.lock);
-  const auto other = table_.find(ring.steps[0].blocker);
-  if (!own || !other || !other->waiting || dlm::compatible(own->mode, other->wants)) {
-    return "who converts keeps nobody from it";
-  }
   const dlm::DeadlockStep& there = ring.steps[0];
   const dlm::DeadlockStep& back = ring.steps[1];
-  const bool is_right = there.waits == command.lock && there.wants == command.mode &&
-                        there.has == other->mode && back.waits == other->lock &&
-                        back.wants == other->wants && back.blocker == command.lock &&
-                        back.has == own->mode;
+  const DeadlockJudge::Seen* own = state.find(command.lock);
+  const DeadlockJudge::Seen* other = state.find(there.blocker);
+  if (own == nullptr || other == nullptr || !other->wants || !other->holds ||
+      dlm::compatible(*own->holds, *other->wants)) {
+    return "who converts keeps nobody from it";
+  }
+  const bool is_right = there.waits == own->name && there.wants == command.mode &&
+                        there.has == other->holds && back.waits == other->name &&
+                        back.wants == other->wants && back.blocker == own->name &&
+                        back.has == own->holds;
   return is_right ? "" : "a ring of two is told wrong";
 }
 

@@ -42,6 +42,10 @@ class TablePair {
  public:
   explicit TablePair(const dlm::Limits& limits = {});
 
+  // Goes on from the same state, by way of a snapshot; what was seen begins anew.
+  TablePair(const TablePair& other);
+  TablePair& operator=(const TablePair&) = delete;
+
   // Empty if table and model agree, else how they differ. Nothing may be executed after that.
   std::string execute(const Command& command);
 
@@ -74,7 +78,8 @@ class TablePair {
                               const DeadlockJudge* before);
   std::string compare_ring(const dlm::Deadlock& ring, const DeadlockJudge& before,
                            const DeadlockJudge& after);
-  std::string compare_ring_of_two(const Command& command, const dlm::Deadlock& ring) const;
+  std::string compare_ring_of_two(const Command& command, const dlm::Deadlock& ring,
+                                  const DeadlockJudge& state) const;
   std::string compare_told();
   std::string compare_state() const;
   std::string compare_resource(const std::string& name, const Resource& resource) const;

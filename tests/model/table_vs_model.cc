@@ -4,11 +4,24 @@
 //
 // A seed that shows a difference is printed with a history that was shortened, and ends the run
 // with exit code 1.
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 #include "tests/model/table_history.h"
+
+namespace {
+
+volatile std::sig_atomic_t seed_of_now = 0;
+
+// A failed CHECK of the table ends the program: it says in which history.
+extern "C" void on_abort(int) {
+  std::printf("RESULT crashed in seed %ld\n", static_cast<long>(seed_of_now));
+  std::fflush(stdout);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   std::uint64_t first = 1;
@@ -26,9 +39,11 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
+  std::signal(SIGABRT, on_abort);
   std::map<std::string, std::uint64_t> seen;
   std::uint64_t operations = 0;
   for (std::uint64_t seed = first; seed <= last; ++seed) {
+    seed_of_now = static_cast<std::sig_atomic_t>(seed);
     if (const auto found = model::run_history(seed, steps, seen)) {
       std::printf("%s", text(*found).c_str());
       std::printf("repeat with: table_vs_model --seeds %llu --steps %llu\n",
