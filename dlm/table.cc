@@ -249,7 +249,7 @@ void Table::convert(const Convert& request, Slot slot, Effects& effects) {
              .demoted = notes != 0},
             writes_late(store_.locks()[slot], request.mode) ? request.value : std::nullopt);
     // Rings that are closed by what it holds, no obstacle before, are not for it to answer for.
-    if (was_no_obstacle ? find_deadlock(lock.wait, request.lock) : closes_deadlock(slot)) {
+    if (was_no_obstacle ? find_deadlock(lock.wait, slot) : closes_deadlock(slot)) {
       if (!MUTANT("dlm_refused_wait_stays")) store_.dequeue(slot);
       Effect outcome = refused(request.lock, request.request, Status::deadlock);
       outcome.notes = notes;
