@@ -86,7 +86,7 @@ void Sessions::review(Instant now) {
 void Sessions::review_slot(Instant now, SessionSlot& slot) {
   const State& table = *replica_.table();
   const Session* session = table.find(slot.id);
-  const bool gone = session == nullptr || session->dead();
+  const bool gone = session == nullptr || session->ended();
   const bool ours = !gone && session->at == self_ && session->generation == slot.generation;
   switch (slot.phase) {
     case Phase::attached:
