@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <memory>
 #include <stdexcept>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tests/bench/lock_load/ringlock_locks.h"
@@ -26,9 +28,14 @@ class Holder {
  public:
   Holder(Loop& loop, const std::string& socket, std::size_t first, std::size_t end)
       : client_(connect_ringlock(socket)), next_(first), end_(end) {
+    const auto count = [](lock_client*, const lock_grant* grant, void* arg) {
+      *static_cast<std::size_t*>(arg) += grant != nullptr ? 1 : 0;
+    };
+    lock_on_lost(client_.get(), count, &lost_);
     dispatch_in(loop, client_.get(), error_);
   }
 
+  std::size_t lost() const { return lost_; }
   bool has_all() const { return next_ == end_ && under_way_ == 0; }
 
   void ask() {
@@ -55,13 +62,71 @@ class Holder {
   std::size_t next_;
   std::size_t end_;
   std::size_t under_way_ = 0;
+  std::size_t lost_ = 0;
 };
 
-// Sets `ended` when nobody writes to standard input any more.
-void watch_input(Loop& loop, bool& ended) {
-  loop.watch(STDIN_FILENO, [&loop, &ended] {
+// One that takes and gives back a lock all the time, and goes on when it loses it.
+class Watcher {
+ public:
+  Watcher(Loop& loop, const std::string& socket, base::Duration least)
+      : client_(connect_ringlock(socket)), least_(least) {
+    dispatch_in(loop, client_.get(), error_);
+  }
+
+  void go_round() {
+    constexpr std::string_view kName = "bench-unrelated-";
+    error_ = lock_acquire_async(client_.get(), nullptr, kName.data(), kName.size(), LOCK_MODE_EX, 0,
+                                &Watcher::granted, this, nullptr);
+  }
+
+  void finish() {
+    const base::Duration at = now();
+    note_gap(at);
+    say("end " + std::to_string(at.count()) + " " + std::to_string(grants_) + " " +
+        std::to_string(losses_));
+  }
+
+ private:
+  static void granted(lock_client* client, int error, const lock_grant* grant, void* arg) {
+    auto& self = *static_cast<Watcher*>(arg);
+    if (error != 0) return self.on_loss();
+    const base::Duration at = now();
+    self.note_gap(at);
+    self.last_ = at;
+    if (++self.grants_ == 1) say("granted");
+    self.error_ = lock_release_async(client, grant, &Watcher::released, arg);
+  }
+
+  static void released(lock_client*, int error, const lock_grant*, void* arg) {
+    auto& self = *static_cast<Watcher*>(arg);
+    if (error != 0) return self.on_loss();
+    self.go_round();
+  }
+
+  void on_loss() {
+    ++losses_;
+    go_round();
+  }
+
+  void note_gap(base::Duration at) {
+    if (grants_ != 0 && at - last_ >= least_)
+      say("gap " + std::to_string(last_.count()) + " " + std::to_string(at.count()));
+  }
+
+  tools::Client client_;
+  int error_ = 0;  // Of asking, which is our own mistake.
+  base::Duration least_;
+  base::Duration last_{0};
+  std::size_t grants_ = 0;
+  std::size_t losses_ = 0;
+};
+
+// Sets `ended` when nobody writes to standard input any more; until then `asked` for whatever is
+// written.
+void watch_input(Loop& loop, bool& ended, const Loop::Call& asked) {
+  loop.watch(STDIN_FILENO, [&loop, &ended, asked] {
     std::array<char, 64> ignored;
-    if (read(STDIN_FILENO, ignored.data(), ignored.size()) > 0) return;
+    if (read(STDIN_FILENO, ignored.data(), ignored.size()) > 0) return asked();
     ended = true;
     loop.forget(STDIN_FILENO);
   });
@@ -85,35 +150,22 @@ void hold(const std::string& socket, std::size_t locks, std::size_t sessions) {
   }
   say("held");
   bool ended = false;
-  watch_input(loop, ended);
+  watch_input(loop, ended, [&] {
+    std::size_t lost = 0;
+    for (const auto& holder : holders) lost += holder->lost();
+    say("lost " + std::to_string(lost));
+  });
   while (!ended) loop.turn(std::chrono::seconds(1));
 }
 
 void watch(const std::string& socket, base::Duration least) {
   Loop loop;
-  RinglockLocks locks(loop, socket);
+  Watcher watcher(loop, socket, least);
   bool ended = false;
-  base::Duration last{0};
-  std::size_t grants = 0;
-  const auto note_gap = [&](base::Duration at) {
-    if (grants != 0 && at - last >= least)
-      say("gap " + std::to_string(last.count()) + " " + std::to_string(at.count()));
-  };
-  std::function<void()> go_round = [&] {
-    locks.acquire("bench-unrelated-", [&] {
-      const base::Duration at = now();
-      note_gap(at);
-      last = at;
-      if (++grants == 1) say("granted");
-      locks.release([&] { go_round(); });
-    });
-  };
-  watch_input(loop, ended);
-  go_round();
+  watch_input(loop, ended, [] {});
+  watcher.go_round();
   while (!ended) loop.turn(std::chrono::seconds(1));
-  const base::Duration at = now();
-  note_gap(at);
-  say("end " + std::to_string(at.count()) + " " + std::to_string(grants));
+  watcher.finish();
 }
 
 }  // namespace tests::lock_load
