@@ -75,6 +75,7 @@ class Files(unittest.TestCase):
         self.assertEqual(kind_of_files("/dev/shm", self.mounts), "tmpfs")
         self.assertEqual(kind_of_files("/dev/shm/x", self.mounts), "tmpfs")
         self.assertEqual(kind_of_files("/dev/shmooth/x", self.mounts), "xfs")
+        self.assertEqual(kind_of_files("/dev/shmoo", self.mounts), "ext4")
 
     def test_a_mount_over_another_hides_it(self):
         self.assertEqual(kind_of_files("/x", self.mounts + "tmpfs / tmpfs rw 0 0\n"), "tmpfs")
