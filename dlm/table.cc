@@ -237,7 +237,7 @@ void Table::convert(const Convert& request, Slot slot, Effects& effects) {
     if (mode != request.mode) notes |= base::grant_note::other_mode;
     grant(slot, mode, request.request, notes, request.value, effects);
     effects.insert(effects.end(), freed.begin(), freed.end());
-    to_scan_.push_back(resource);
+    if (!(notes & base::grant_note::demoted)) to_scan_.push_back(resource);
   } else if (verdict == Verdict::deadlock && !(request.flags & no_deadlock_wait)) {
     report_conversion_deadlock(slot, request.mode);
     conclude(refused(request.lock, request.request, Status::deadlock));
