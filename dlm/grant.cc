@@ -109,8 +109,9 @@ void Table::grant(Slot slot, Mode mode, RequestId request, GrantNotes notes,
 
   Effect granted{Effect::Kind::granted, Status::ok, mode,  notes,
                  store_.name_of(lock),  request,    token, std::nullopt};
-  if (transfer == Transfer::write && !MUTANT("dlm_value_lost_on_conversion"))
+  if (transfer == Transfer::write && !MUTANT("dlm_value_lost_on_conversion")) {
     write_or_invalidate(resource, lock.flags, value);
+  }
   const ValueRecord* stored = store_.value_of(store_.resources()[resource]);
   if (transfer == Transfer::read && lock.has(value_block)) {
     granted.value = stored ? stored->bytes : ValueBlock{};
@@ -136,8 +137,8 @@ bool Table::writes_late(const LockRecord& lock, Mode mode) const {
 
 void Table::enqueue(WaitRecord wait, const std::optional<ValueBlock>& value) {
   wait.place = static_cast<std::int64_t>(base::value(draw_token()));
-  if (store_.locks()[wait.lock].has(head_of_queue) && !MUTANT("dlm_head_at_tail"))
-    wait.place = -wait.place;
+  const bool at_head = store_.locks()[wait.lock].has(head_of_queue) && !MUTANT("dlm_head_at_tail");
+  if (at_head) wait.place = -wait.place;
   store_.enqueue(wait, value, second_);
 }
 

@@ -76,8 +76,10 @@ void Table::acquire(const Acquire& request, Effects& effects) {
   if (status == Status::ok && !mode && (request.flags & no_queue)) {
     status = Status::would_block;
   } else if (status == Status::ok) {
-    const bool new_lockspace = store_.find_lockspace(request.on.lockspace) == kNoSlot;
-    status = room_for(request.lock.session, 1, resource == kNoSlot ? 1 : 0, new_lockspace ? 1 : 0);
+    const bool new_resource = resource == kNoSlot;
+    const bool new_lockspace =
+        new_resource && store_.find_lockspace(request.on.lockspace) == kNoSlot;
+    status = room_for(request.lock.session, 1, new_resource ? 1 : 0, new_lockspace ? 1 : 0);
   }
   if (status != Status::ok) {
     effects.push_back(refused(request.lock, status));
@@ -124,7 +126,8 @@ Status Table::admit(const AcquireAll& request, std::vector<Slot>& resources) con
     const Status status = admit(part_of(request.lock, i), on);
     if (status != Status::ok) return status;
     resources.push_back(store_.find_resource(on));
-    if (resources.back() == kNoSlot) ++new_resources;
+    if (resources.back() != kNoSlot) continue;
+    ++new_resources;
     const bool known = std::any_of(new_lockspaces.begin(), new_lockspaces.end(),
                                    [&](Bytes name) { return equal(name, on.lockspace); });
     if (!known && store_.find_lockspace(on.lockspace) == kNoSlot) {
@@ -234,7 +237,7 @@ void Table::convert(const Convert& request, Slot slot, Effects& effects) {
     if (mode != request.mode) notes |= base::grant_note::other_mode;
     grant(slot, mode, request.request, notes, request.value, effects);
     effects.insert(effects.end(), freed.begin(), freed.end());
-    to_scan_.push_back(resource);
+    if (!(notes & base::grant_note::demoted)) to_scan_.push_back(resource);
   } else if (verdict == Verdict::deadlock && !(request.flags & no_deadlock_wait)) {
     report_conversion_deadlock(slot, request.request, request.mode);
     conclude(refused(request.lock, request.request, Status::deadlock));

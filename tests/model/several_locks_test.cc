@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "tests/model/deadlock_judge.h"
 #include "tests/model/table_command.h"
+#include "tests/model/table_history.h"
 
 namespace model {
 namespace {
@@ -382,6 +383,74 @@ TEST_CASE(
     if (effects[0].kind == Effect::Kind::queued) ++waited;
   }
   CHECK(waited > 100);
+}
+
+// Among all other requests, which the model of this file does not know: what is true of the table
+// whatever they do.
+TEST_CASE("several locks stay together among requests of all kinds, and nobody waits for ever") {
+  std::size_t waited = 0;
+  for (std::uint64_t seed = 1; seed <= 80; ++seed) {
+    CAPTURE(seed);
+    base::Random random(seed);
+    Setting setting = setting_of(random);
+    setting.limits = {};
+    CommandSource source(random.fork(), setting);
+    dlm::Table table;
+    dlm::Table again;
+    std::vector<std::vector<LockName>> requests;
+    std::uint64_t next_request = 1'000'000;
+    dlm::LockFlags flags = 0;
+    for (int step = 0; step < 150; ++step) {
+      Command command = source.next(table);
+      dlm::Effects effects;
+      dlm::Effects effects_again;
+      if (command.kind == Command::Kind::acquire && random.chance(1, 2)) {
+        dlm::AcquireAll request{{command.lock.session, dlm::RequestId{next_request}},
+                                {},
+                                command.flags & dlm::kForAll,
+                                command.owner,
+                                0};
+        std::vector<LockName> names;
+        for (int resource = 0; resource < 6; ++resource) {
+          if (!random.chance(1, 2)) continue;
+          request.parts.push_back({full_name_of(resource), command.mode});
+          names.push_back({command.lock.session, dlm::RequestId{next_request++}});
+        }
+        requests.push_back(names);
+        flags |= request.flags;
+        table.acquire(request, effects);
+        again.acquire(request, effects_again);
+      } else if (command.kind == Command::Kind::reload) {
+        base::Buffer bytes;
+        base::ByteWriter writer(bytes);
+        again.serialize(writer);
+        auto loaded = dlm::Table::deserialize(bytes);
+        REQUIRE(loaded);
+        again = std::move(*loaded);
+      } else {
+        if (command.kind == Command::Kind::end) command.budget = 1'000'000;
+        flags |= command.flags;
+        execute(table, command, effects);
+        execute(again, command, effects_again);
+      }
+      REQUIRE(effects == effects_again);
+      REQUIRE(table.digest() == again.digest());
+      DeadlockJudge judge(table);
+      for (const auto& names : requests) {
+        const auto waiting = std::count_if(names.begin(), names.end(), [&](LockName name) {
+          const auto view = table.find(name);
+          return view && view->waiting && !view->granted;
+        });
+        REQUIRE((waiting == 0 || waiting == std::ssize(names)));
+        if (waiting > 0) judge.join(names);
+        if (waiting > 1) ++waited;
+      }
+      REQUIRE(judge.stuck().empty());
+      const bool hidden = (flags & flag::no_deadlock_block) != 0;
+      if (!hidden) REQUIRE(everybody_can_finish(table));
+    }
+  }
+  CHECK(waited > 1000);
 }
 
 }  // namespace model

@@ -572,7 +572,8 @@ std::string TablePair::judge_deadlocks(const Command& command, const dlm::Effect
   std::vector<dlm::Deadlock> found = table_.take_deadlocks();
   again_.take_deadlocks();
   const auto told = std::count_if(effects.begin(), effects.end(), [&](const Effect& it) {
-    return it.status == dlm::Status::deadlock && command.why != dlm::Status::deadlock;
+    const bool is_asked_for = command.kind == Command::Kind::cancel && it.lock == command.lock;
+    return it.status == dlm::Status::deadlock && !is_asked_for;
   });
   if (static_cast<std::size_t>(told) != found.size()) return "a deadlock is told or shown alone";
   const DeadlockJudge after(table_);
