@@ -373,7 +373,7 @@ TEST_CASE("structs of another age, and flags that are none, are read as far as t
   CHECK(outcome.grant.token != 0);
   CHECK(outcome.notes == 99);
   CHECK(take(client, request_for("a", LOCK_MODE_EX, LOCK_FLAG_NOTIFY)).error == LOCK_ERROR_INVALID);
-  CHECK(take(client, request_for("a", LOCK_MODE_EX, LOCK_FLAG_FORCE)).error == LOCK_ERROR_INVALID);
+  CHECK(take(client, request_for("a", LOCK_MODE_EX, 0x80000000)).error == LOCK_ERROR_INVALID);
   CHECK(lock_release_with(client.get(), &outcome.grant, LOCK_FLAG_PERSISTENT, nullptr) ==
         LOCK_ERROR_INVALID);
 }

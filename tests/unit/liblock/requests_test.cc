@@ -57,7 +57,6 @@ TEST_CASE("flags that do not go together are refused before anything is sent") {
     return wire.machine.acquire(wire.now, {"default", "a", mode, flags});
   };
   CHECK(ask(Mode::ex, flag::expedite).error() == CallError::invalid);
-  CHECK(ask(Mode::ex, flag::force).error() == CallError::invalid);
   CHECK(ask(Mode::ex, flag::queue_convert).error() == CallError::invalid);
   CHECK(ask(Mode::ex, 0x80000000).error() == CallError::invalid);
   AllRequest all{{{Mode::ex, "default", "a"}, {Mode::ex, "default", "a"}}};
