@@ -263,6 +263,8 @@ class ClientMachine {
   void end_wait(const ReleaseCommand& release);
   void on_answer(std::uint32_t query, protocol::Response answer);
 
+  bool joining(const std::string& lockspace);
+
   // False if it can not be: the connection is given up.
   bool take_note(const protocol::LeaseNote& note);
 

@@ -95,9 +95,18 @@ void ClientMachine::done(RequestId operation, bool reported, std::optional<Failu
 
 void ClientMachine::on(const protocol::LockspaceState& state) {
   const auto of_it = [&](const auto& join) { return join.second.lockspace == state.lockspace; };
-  if (std::any_of(joins_.begin(), joins_.end(), of_it)) {
+  if (std::any_of(joins_.begin(), joins_.end(), of_it) || joining(state.lockspace)) {
     events_.push_back(LockspaceChanged{state});
   }
+}
+
+// After a resume the state can come before the answer.
+bool ClientMachine::joining(const std::string& lockspace) {
+  for (RequestId id : requests_.ids()) {
+    const auto* join = requests_.find<JoinCommand>(id);
+    if (join != nullptr && join->lockspace == lockspace) return true;
+  }
+  return false;
 }
 
 }  // namespace liblock

@@ -9,6 +9,11 @@ bool Due::empty() const {
          completions.empty();
 }
 
+void Due::lost(std::optional<lock_grant> grant) {
+  losses.push_back(grant);
+  if (losses.size() > kLossesDueMax) losses.pop_front();
+}
+
 // A conversion that succeeded has failed by now, but its lock was its owner's, and is lost to him.
 bool Due::lost_untold(std::uint64_t lock) {
   for (Completion& completion : completions) {

@@ -18,7 +18,10 @@
 
 namespace liblock {
 
-constexpr std::size_t kLockspacesDueMax = 128;  // Over that, some are not told.
+// Of a program that does not dispatch. Over that, the oldest losses and some lockspaces are not
+// told.
+constexpr std::size_t kLossesDueMax = 65536;
+constexpr std::size_t kLockspacesDueMax = 128;
 
 // Whom an asynchronous call is to tell.
 struct Callback {
@@ -43,7 +46,7 @@ class Due {
   bool empty() const;
 
   // None: the session.
-  void lost(std::optional<lock_grant> grant) { losses.push_back(grant); }
+  void lost(std::optional<lock_grant> grant);
 
   // True if it was a grant that its owner has not been told of: then it was never granted.
   bool lost_untold(std::uint64_t lock);
@@ -72,7 +75,7 @@ class Due {
     std::vector<protocol::Mode> modes;
   };
 
-  std::vector<std::optional<lock_grant>> losses;
+  std::deque<std::optional<lock_grant>> losses;
   std::optional<bool> jeopardy;
   std::map<std::string, Lockspace> lockspaces;
   std::map<std::uint64_t, Notices> notices;  // By lock.

@@ -82,6 +82,13 @@ int show(lock_client* client, Show question, lock_show_fn* callback, void* arg) 
         item.uid = from.uid;
         item.command = bytes_of(from.command);
         item.stale = page.stale;
+        item.waiting = from.waiting;
+        item.wants = mode_of(from.wants);
+        item.flags = from.flags;
+        item.position = from.position;
+        item.since = from.since;
+        item.owner = from.owner;
+        item.orphan = from.orphan;
         if (const int stop = callback(&item, arg)) return stop;
       }
       return 0;

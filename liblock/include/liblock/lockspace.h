@@ -32,8 +32,9 @@ LOCK_API int lock_join_lockspace_async(lock_client* client, const char* lockspac
                                        lock_done_fn* callback, void* arg);
 
 /* Undoes one create of this node. The last one takes the node out of the lockspace: BUSY if
- * somebody of this node holds or waits for a lock there, or, with `force` not 0, those are ended.
- * NOT_FOUND, PERMISSION; LOST: the session ended before there was a word. */
+ * a user of it on this node, or this client, has locks; with `force` not 0, the sessions of its
+ * other users on this node end, and they are told that their locks are lost. NOT_FOUND, PERMISSION;
+ * LOST: the session ended before there was a word. */
 LOCK_API int lock_leave_lockspace(lock_client* client, const char* lockspace, int force);
 LOCK_API int lock_leave_lockspace_async(lock_client* client, const char* lockspace, int force,
                                         lock_done_fn* callback, void* arg);
@@ -59,8 +60,9 @@ typedef struct lock_lockspace_info {
 
 /* Called when a lockspace was joined, and whenever its members change. When members fail, it is
  * called twice: first with those in `failed`, when their locks are about to be given to others,
- * then with `recovered`. Runs in lock_dispatch(), after losses and before notifications; of several
- * changes between two dispatches the last is told, with all that failed. NULL: nobody is called. */
+ * then with `recovered`; after a reconnect, once more. Runs in lock_dispatch(), after losses and
+ * before notifications; of several changes between two dispatches the last is told, with all that
+ * failed. NULL: nobody is called. */
 typedef void lock_lockspace_fn(lock_client* client, const lock_lockspace_info* info, void* arg);
 LOCK_API int lock_on_lockspace(lock_client* client, lock_lockspace_fn* callback, void* arg);
 

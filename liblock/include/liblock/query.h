@@ -44,7 +44,7 @@ LOCK_API int lock_list(lock_client* client, const char* lockspace, const void* p
                        size_t prefix_len, lock_list_fn* callback, void* arg);
 
 typedef struct lock_show_item {
-  int granted; /* Else it waits; the waiting ones come in the order of the queue. */
+  int granted; /* Else it holds nothing and waits; these come in the order of the queue. */
   enum lock_mode mode;
   uint64_t token; /* 0 while it waits. */
   uint64_t session;
@@ -55,6 +55,14 @@ typedef struct lock_show_item {
   uint32_t uid;
   lock_bytes command;
   int stale;
+  int waiting;          /* It waits; if it is granted, too, for its conversion. */
+  enum lock_mode wants; /* What it waits for. */
+  uint32_t flags;       /* Of liblock/request.h. */
+  uint32_t position;    /* Of a waiting one in its queue, from 1: of conversions, or of requests. */
+  uint32_t since; /* Granted, or waiting, since: seconds of 1970, by the clock of the node that
+                     ordered it. */
+  uint64_t owner; /* 0: nobody. */
+  int orphan;     /* Its process has ended: it waits to be taken over, or dropped. */
 } lock_show_item;
 
 typedef int lock_show_fn(const lock_show_item* item, void* arg);

@@ -34,8 +34,9 @@ extern "C" {
 /* Who waits, for the detection of deadlocks: somebody who does nothing else while a request of his
  * waits. Who, by this reckoning, waits for himself gets LOCK_ERROR_DEADLOCK. Any other number is
  * an owner of yours, say, a transaction; it means something within this client only. */
-#define LOCK_OWNER_DEFAULT UINT64_C(0) /* Blocking calls: the thread. Asynchronous ones: nobody. \
-                                        */
+#define LOCK_OWNER_DEFAULT                                              \
+  UINT64_C(0) /* Blocking calls: the thread. Asynchronous ones: nobody. \
+               */
 #define LOCK_OWNER_THREAD (UINT64_MAX - 1) /* The calling thread. */
 #define LOCK_OWNER_NONE UINT64_MAX         /* Nobody: what it waits for is no part of a deadlock. */
 
@@ -145,13 +146,14 @@ typedef struct lock_conversion {
 
 /* Another mode for a lock that is held: the same id, and a new token. Until it is granted, the lock
  * is held at its old mode, with its old token and its deadline; so it is if the conversion fails,
- * but with the note DEMOTED it is held at NL. A conversion goes before requests that wait. To a
+ * but with the note DEMOTED it is held at NL; with DEMOTE_ON_DEADLOCK that can be so from the call
+ * on: rely on nothing until the outcome. A conversion goes before requests that wait. To a
  * mode that excludes less it is granted at once. Two that convert against each other are a
  * deadlock, whoever owns them; for any other one the owner of the lock counts.
  * Returns outcome->error: BUSY (TRY), TIMEOUT, DEADLOCK, CANCELLED, IN_PROGRESS (it converts
  * already), LOST, NOT_HELD. After DAEMON_GONE and NOT_QUORATE the library goes on asking for the
  * conversion's end and tells nobody how it ended: rely on nothing but what both modes allow; until
- * then other conversions are IN_PROGRESS. */
+ * then other conversions are IN_PROGRESS, and releases without FORCE. */
 LOCK_API int lock_convert(lock_client* client, const lock_grant* grant,
                           const lock_conversion* conversion, int timeout_ms, lock_outcome* outcome);
 
@@ -198,10 +200,11 @@ typedef struct lock_deadlock_step {
   char name[256]; /* With a 0 behind. */
 } lock_deadlock_step;
 
-/* The ring of waits that the request or conversion of lock `id` (0: the last one of this client)
- * would have closed, as told with DEADLOCK: each step waits for the lock of the next, the last for
- * the first. Copies up to `count` steps (`steps` may be NULL if that is 0), and returns how many
- * there are. NOT_FOUND: none is known; the last 64 are kept. Never blocks. */
+/* The ring of waits that the request or conversion of lock `id` (of lock_acquire_all(): the first;
+ * 0: the last one of this client) would have closed, as told with DEADLOCK: each step waits for the
+ * lock of the next, the last for the first. Copies up to `count` steps (`steps` may be NULL if that
+ * is 0), and returns how many there are. NOT_FOUND: none is known; the last 64 are kept. Never
+ * blocks. */
 LOCK_API int lock_deadlock(lock_client* client, uint64_t id, lock_deadlock_step* steps,
                            size_t count);
 

@@ -42,8 +42,11 @@ TEST_CASE("what is due of an older grant of the same lock is void") {
   CHECK(due.notices.at(1).modes == std::vector{protocol::Mode::cr, protocol::Mode::pr});
 }
 
-TEST_CASE("lockspaces that are not dispatched are bounded") {
+TEST_CASE("losses and lockspaces that are not dispatched are bounded") {
   Due due;
+  for (std::uint64_t i = 0; i <= kLossesDueMax; ++i) due.lost(lock_grant{i, i});
+  CHECK(due.losses.size() == kLossesDueMax);
+  CHECK(due.losses.front()->id == 1);
   for (int i = 0; i < 1000; ++i) {
     protocol::LockspaceState state;
     state.lockspace = std::to_string(i);
