@@ -347,6 +347,7 @@ class State {
   void on(const Step& step, const LeaveLockspace& leave);
   Status join(const Step& step, const Session& session, const JoinLockspace& join);
   Status leave(const Step& step, const Session& session, const LeaveLockspace& leave);
+  std::uint64_t generation_of(const std::string& name) const;
   void tell_lockspace(const std::string& name, Effects& effects);
   void depart_from_lockspaces(std::span<const Departure> departures, Effects& effects);
   void settle_lockspaces(Effects& effects);

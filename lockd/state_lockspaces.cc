@@ -37,12 +37,11 @@ void State::on(const Step& step, const DropOrphans& drop) {
 void State::on(const Step& step, const JoinLockspace& wanted) {
   if (!admit(step, wanted.request)) return;
   const SessionId id = wanted.request.session;
-  const std::uint64_t before =
-      lockspaces_.find(wanted.lockspace) ? lockspaces_.find(wanted.lockspace)->generation : 0;
+  const std::uint64_t before = generation_of(wanted.lockspace);
   const Status status = join(step, *sessions_.find(id), wanted);
   answer(step, wanted.request, status);
   if (status != Status::done) return;
-  if (lockspaces_.find(wanted.lockspace)->generation != before) {
+  if (generation_of(wanted.lockspace) != before) {
     return tell_lockspace(wanted.lockspace, step.effects);
   }
   step.effects.push_back(
@@ -69,9 +68,12 @@ Status State::join(const Step& step, const Session& session, const JoinLockspace
 
 void State::on(const Step& step, const LeaveLockspace& wanted) {
   if (!admit(step, wanted.request)) return;
+  const std::uint64_t before = generation_of(wanted.lockspace);
   const Status status = leave(step, *sessions_.find(wanted.request.session), wanted);
   answer(step, wanted.request, status);
-  if (status == Status::done) on(step, Purge{});
+  if (status != Status::done) return;
+  if (generation_of(wanted.lockspace) != before) tell_lockspace(wanted.lockspace, step.effects);
+  on(step, Purge{});
 }
 
 Status State::leave(const Step& step, const Session& session, const LeaveLockspace& wanted) {
@@ -96,19 +98,23 @@ Status State::leave(const Step& step, const Session& session, const LeaveLockspa
       }
     }
   }
-  const std::uint64_t before = lockspace->generation;
   lockspaces_.leave(wanted.lockspace, step.origin.node);
-  const Lockspace* left = lockspaces_.find(wanted.lockspace);
-  if (left && left->generation != before) tell_lockspace(wanted.lockspace, step.effects);
   return Status::done;
 }
 
+// 0 if nobody has joined it.
+std::uint64_t State::generation_of(const std::string& name) const {
+  const Lockspace* lockspace = lockspaces_.find(name);
+  return lockspace ? lockspace->generation : 0;
+}
+
+// Whoever is not attached is told when it has resumed.
 void State::tell_lockspace(const std::string& name, Effects& effects) {
   const Lockspace* lockspace = lockspaces_.find(name);
   if (!lockspace) return;
   for (const SessionId id : lockspace->users) {
     const Session& session = *sessions_.find(id);
-    if (!session.ended()) {
+    if (session.attached()) {
       effects.push_back(LockspaceChanged{session.at, id, session.generation, name});
     }
   }
