@@ -190,6 +190,13 @@ base::Result<void, std::string> Service::open(const Config& config, evs::net::Ke
   if (!clients) return base::error(clients.error());
   clients_ = std::move(*clients);
 
+  if (!config.dlm_tree.empty()) {
+    tree_.emplace(config.dlm_tree, config.self);
+    if (const auto begun = tree_->begin(config.cluster_name); !begun) {
+      return base::error("cannot write in [compat] dlm_tree: " + begun.error());
+    }
+  }
+
   uv_prepare_start(prepare_, [](uv_prepare_t* handle) {
     static_cast<Service*>(handle->data)->before_waiting();
   });
@@ -246,6 +253,7 @@ void Service::before_waiting() {
   }
   if (unsettled_) pump(now);
   write_trace();
+  write_tree();
   flush();
   if (daemon_->waits_for_readers()) pump(now);
   write_record();
@@ -352,6 +360,16 @@ void Service::write_trace() {
   }
 }
 
+// Before clients are told that they are in a lockspace.
+void Service::write_tree() {
+  const State* table = daemon_->replica().table();
+  if (!tree_ || table == nullptr) return;
+  if (const auto written = tree_->publish(table->lockspaces()); !written) {
+    log_.repeated(LogLevel::error, "the dlm_tree does not show the lockspaces as they are",
+                  {{"cause", written.error()}});
+  }
+}
+
 void Service::stop() {
   if (stopping_) return end();
   stopping_ = true;
@@ -383,6 +401,7 @@ void Service::end() {
     if (trace_ != nullptr) trace_->left();
     member_->leave();
   }
+  if (tree_) tree_->end();
   clients_.reset();
   if (!writing_) uv_stop(&loop_);
 }
