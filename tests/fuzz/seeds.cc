@@ -363,7 +363,8 @@ void of_responses(Seeds& seeds) {
     Buffer after_grant = after_welcome;
     fuzz::Output to_holder(after_grant);
     to_holder.u8(0).piece(content(Response(granted)));
-    for (const std::uint8_t call : {8 + 2, 8 + 4}) to_holder.u8(call).u8(3).u8(0x8);
+    to_holder.u8(8 + 2).u8(3).u8(0x8);
+    to_holder.u8(8 + 4).u8(3).u8(0x8);
     to_holder.u8(0).piece(bytes).u8(8 + 3).u8(2).u8(7).u8(100).u8(4);
     seeds.write("client_machine", after_grant);
     fuzz::Output(after_welcome).u8(6).u8(1).u8(0).piece(bytes).u8(5).u8(7).u8(100).u8(4);
