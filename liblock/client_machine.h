@@ -240,6 +240,8 @@ class ClientMachine {
   void on(const protocol::RingStatus& ring);
   void on(const protocol::RingLogPage& page);
   void on(const protocol::Why& why);
+  void on(const protocol::DeadlockAnswer& answer);
+  void on(const protocol::LockspacesPage& page);
 
   // What only an EVS instance may be told.
   template <typename Other>

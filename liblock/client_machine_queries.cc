@@ -33,6 +33,12 @@ void ClientMachine::on(const protocol::RingLogPage& page) {
 void ClientMachine::on(const protocol::Why& why) {
   on_answer(why.query, why);
 }
+void ClientMachine::on(const protocol::DeadlockAnswer& answer) {
+  on_answer(answer.query, answer);
+}
+void ClientMachine::on(const protocol::LockspacesPage& page) {
+  on_answer(page.query, page);
+}
 
 void ClientMachine::on_answer(std::uint32_t query, protocol::Response answer) {
   if (queries_.erase(query) != 0) events_.push_back(QueryAnswered{query, std::move(answer)});
@@ -66,6 +72,10 @@ base::Result<std::uint32_t, CallError> ClientMachine::query(Instant now,
     log->query = id;
   } else if (auto* why = std::get_if<protocol::WhyQuery>(&question)) {
     why->query = id;
+  } else if (auto* deadlock = std::get_if<protocol::DeadlockQuery>(&question)) {
+    deadlock->query = id;
+  } else if (auto* lockspaces = std::get_if<protocol::LockspacesQuery>(&question)) {
+    lockspaces->query = id;
   } else {
     return base::error(CallError::invalid);
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "liblock/arguments.h"
+#include "liblock/copy_steps.h"
 #include "liblock/copy_text.h"
 #include "liblock/handle.h"
 #include "liblock/thread_number.h"
@@ -126,29 +127,6 @@ std::optional<Conversion> conversion_of(const lock_conversion* conversion, int t
                     {given->notify, given->notify_arg}};
 }
 
-lock_deadlock_lock lock_of(const liblock::protocol::LockRef& from) {
-  lock_deadlock_lock lock{};
-  lock.session = base::value(from.session);
-  lock.id = base::value(from.acquire);
-  lock.node = base::value(from.node);
-  lock.pid = from.pid;
-  liblock::copy_text(from.command, lock.command, sizeof lock.command);
-  return lock;
-}
-
-lock_deadlock_step step_of(const liblock::protocol::DeadlockStep& from) {
-  lock_deadlock_step step{};
-  step.size = sizeof step;
-  step.waits = lock_of(from.waits);
-  step.wants = static_cast<lock_mode>(from.wants);
-  step.blocker = lock_of(from.blocker);
-  step.has = static_cast<lock_mode>(from.has);
-  liblock::copy_text(from.lockspace, step.lockspace, sizeof step.lockspace);
-  step.name_len = from.resource.size();
-  liblock::copy_text(from.resource, step.name, sizeof step.name);
-  return step;
-}
-
 // What a call that was refused at once leaves in the outcome.
 int refuse(int error, const lock_grant* grant, void* outcome) {
   lock_outcome refused{};
@@ -265,16 +243,7 @@ int lock_deadlock(lock_client* client, uint64_t id, lock_deadlock_step* steps, s
   return guarded(client, [&] {
     const liblock::DeadlockSteps found = client->client.deadlock(id);
     if (found.empty()) return int{LOCK_ERROR_NOT_FOUND};
-    if (count > 0 && (steps == nullptr || steps->size < sizeof(size_t))) {
-      return int{LOCK_ERROR_INVALID};
-    }
-    const std::size_t size = count > 0 ? steps->size : 0;
-    for (std::size_t i = 0; i < std::min(count, found.size()); ++i) {
-      auto* to = reinterpret_cast<char*>(steps) + i * size;
-      std::memcpy(to, &size, sizeof size);
-      liblock::write_sized(step_of(found[i]), to);
-    }
-    return static_cast<int>(found.size());
+    return liblock::copy_steps(found, steps, count);
   });
 }
 

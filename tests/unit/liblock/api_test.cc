@@ -406,11 +406,43 @@ TEST_CASE("questions are answered page by page, without a session and without a 
   CHECK(lock_show(
             client, nullptr, "n", 1,
             [](const lock_show_item* item, void* arg) {
+              CHECK(item->has_value);
+              CHECK(item->value_invalid);
+              CHECK(item->value[0] == 7);
               *static_cast<int*>(arg) += item->stale;
               return 0;
             },
             &locks) == 0);
   CHECK(locks == 2);
+
+  std::uint64_t session = 0;
+  std::uint64_t request = 0;
+  std::vector<lock_deadlock_step> steps(3);
+  steps[0].size = sizeof steps[0];
+  CHECK(lock_past_deadlock(client, 0, &session, &request, steps.data(), steps.size()) == 2);
+  CHECK(session == 5);
+  CHECK(request == 6);
+  CHECK(steps[1].wants == LOCK_MODE_EX);
+  CHECK(std::string(steps[1].name) == "jobs");
+  CHECK(lock_past_deadlock(client, 0, nullptr, nullptr, nullptr, 0) == 2);
+  CHECK(lock_past_deadlock(client, 0, nullptr, nullptr, nullptr, 1) == LOCK_ERROR_INVALID);
+  CHECK(lock_past_deadlock(client, 1, nullptr, nullptr, nullptr, 0) == LOCK_ERROR_NOT_FOUND);
+
+  std::vector<std::string> lockspaces;
+  CHECK(lock_lockspaces(
+            client,
+            [](const lock_lockspace_item* item, void* arg) {
+              CHECK(item->stale);
+              CHECK(item->permissions == 0640);
+              CHECK(item->members_len == 1);
+              CHECK(item->members[0].slot == 4);
+              static_cast<std::vector<std::string>*>(arg)->emplace_back(item->name.data,
+                                                                        item->name.len);
+              return 0;
+            },
+            &lockspaces) == 0);
+  CHECK(lockspaces == std::vector<std::string>{"w", "ww"});
+  CHECK(lock_lockspaces(client, nullptr, nullptr) == LOCK_ERROR_INVALID);
 
   lock_status_info info{};
   info.size = sizeof info;

@@ -224,7 +224,7 @@ void FakeDaemon::on_request(Peer& peer, const Request& request) {
     }
     say(peer, page);
   } else if (const auto* show = std::get_if<Show>(&request)) {
-    ShowPage page{show->query, true, show->skip < 2, false, false, {}, {}};
+    ShowPage page{show->query, true, show->skip < 2, true, true, {std::byte{7}}, {}};
     page.locks.resize(show->skip < 2 ? 1 : 0);
     say(peer, page);
   } else if (const auto* status = std::get_if<StatusQuery>(&request)) {
@@ -267,6 +267,27 @@ void FakeDaemon::on_request(Peer& peer, const Request& request) {
     answer.members = {NodeId{2 + why->back}};
     answer.changes = {{{NodeId{3}, base::Incarnation{8}}, true, "it said so"}};
     say(peer, answer);
+  } else if (const auto* deadlock = std::get_if<DeadlockQuery>(&request)) {
+    // Of two steps, and there was only one.
+    DeadlockAnswer answer;
+    answer.query = deadlock->query;
+    answer.found = deadlock->back == 0;
+    if (answer.found) {
+      answer.victim = base::SessionId{5};
+      answer.request = base::RequestId{6};
+      answer.steps.resize(2);
+      answer.steps[1].wants = Mode::ex;
+      answer.steps[1].resource = "jobs";
+    }
+    say(peer, answer);
+  } else if (const auto* lockspaces = std::get_if<LockspacesQuery>(&request)) {
+    // One a page.
+    LockspacesPage page{lockspaces->query, true, lockspaces->after.empty(), {}};
+    page.items.resize(1);
+    page.items[0].state.lockspace = lockspaces->after + "w";
+    page.items[0].state.members = {{NodeId{2}, 4}};
+    page.items[0].permissions = 0640;
+    say(peer, page);
   } else {
     std::visit(
         [&](const auto& any) {
