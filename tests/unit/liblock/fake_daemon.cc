@@ -276,8 +276,11 @@ void FakeDaemon::on_request(Peer& peer, const Request& request) {
       answer.victim = base::SessionId{5};
       answer.request = base::RequestId{6};
       answer.steps.resize(2);
+      for (DeadlockStep& step : answer.steps) {
+        step.lockspace = "default";
+        step.resource = "jobs";
+      }
       answer.steps[1].wants = Mode::ex;
-      answer.steps[1].resource = "jobs";
     }
     say(peer, answer);
   } else if (const auto* lockspaces = std::get_if<LockspacesQuery>(&request)) {
