@@ -225,8 +225,8 @@ class Keeper {
       return;
     }
     const void* value = request.value ? request.value->data() : nullptr;
-    const int error =
-        lock_release_with(client(), &held_.grant, value ? LOCK_FLAG_VALUE : 0U, value);
+    const unsigned flags = value ? unsigned{LOCK_FLAG_VALUE} : 0;
+    const int error = lock_release_with(client(), &held_.grant, flags, value);
     // What comes next finds the place free, whatever the daemon's word was.
     place_.leave();
     over_ = true;
