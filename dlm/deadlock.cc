@@ -222,6 +222,7 @@ bool Table::find_deadlock(Slot wait, Slot victim) {
 bool Table::closes_deadlock(Slot slot) {
   const LockRecord& lock = store_.locks()[slot];
   if (goes_by_itself(lock)) return false;
+  if (MUTANT("dlm_deadlock_unseen")) return false;
   const OwnerRecord& owner = store_.owners()[lock.owner];
   const WaitRecord& wait = store_.wait_of(lock);
   const bool is_last = !lock.granted() && wait.place > 0;

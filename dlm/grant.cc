@@ -31,6 +31,7 @@ bool to_hear_of(const LockRecord& holder, Mode wanted) {
 // Beside what all others hold on the resource, converting ones too.
 bool Table::fits(const LockRecord& lock, Mode mode) const {
   ModeCounts held = store_.resources()[lock.resource].held;
+  if (lock.granted() && MUTANT("dlm_conversion_beside_conflict")) return true;
   if (lock.granted()) --held[index_of(lock.mode)];
   return fits_beside(held, mode);
 }
@@ -104,7 +105,10 @@ void Table::grant(Slot slot, Mode mode, RequestId request, GrantNotes notes,
   const Slot resource = lock.resource;
   const Transfer transfer =
       lock.granted() ? dlm::transfer(lock.mode, mode) : dlm::transfer(Mode::nl, mode);
-  const Token token = MUTANT("dlm_token_repeats") ? Token{next_token_ - 1} : draw_token();
+  const bool keeps_token = lock.granted() && MUTANT("dlm_conversion_keeps_token");
+  const Token token = keeps_token                   ? Token{lock.token}
+                      : MUTANT("dlm_token_repeats") ? Token{next_token_ - 1}
+                                                    : draw_token();
   store_.grant(slot, mode, base::value(token), second_);
 
   Effect granted{Effect::Kind::granted, Status::ok, mode,  notes,

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/mutant.h"
 #include "dlm/table.h"
 
 namespace dlm {
@@ -90,7 +91,7 @@ class Loader {
     }
     const Slot resource = store_.add_resource(full);
     if (value & kHasValue) store_.set_value(resource, bytes);
-    if (value & kInvalid) store_.invalidate_value(resource);
+    if (value & kInvalid && !MUTANT("dlm_mark_not_in_snapshot")) store_.invalidate_value(resource);
     std::vector<Slot> holders;
     for (std::uint32_t i = 0; i < granted && good(); ++i)
       holders.push_back(load_lock(resource, true));

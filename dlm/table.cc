@@ -299,7 +299,7 @@ void Table::release(const Release& request, Effects& effects) {
     status = Status::bad_flags;
   } else if (!lock || lock->orphan) {
     status = Status::unknown_lock;
-  } else if (!(request.flags & force) && lock->wait != kNoSlot) {
+  } else if ((!(request.flags & force) || MUTANT("dlm_force_ignored")) && lock->wait != kNoSlot) {
     status = lock->granted() ? Status::in_progress : Status::not_granted;
   } else if (!(request.flags & force) && lock->token != base::value(request.token) &&
              !MUTANT("dlm_release_ignores_token")) {
@@ -351,6 +351,7 @@ void Table::stop_waiting(Slot slot, Status why, Effects& effects) {
     if (!MUTANT("dlm_cancel_wakes_nobody")) to_scan_.push_back(lock.resource);
     store_.dequeue(slot);
     effects.push_back(reverted);
+    if (MUTANT("dlm_cancelled_conversion_drops")) remove(slot);
     return;
   }
   const std::uint64_t first = base::value(name.acquired_by) - wait.part;

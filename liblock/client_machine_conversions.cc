@@ -2,6 +2,7 @@
 // stands in somebody's way. While a conversion waits, the grant is what it was.
 #include <utility>
 
+#include "base/mutant.h"
 #include "liblock/client_machine.h"
 #include "liblock/failure.h"
 
@@ -64,7 +65,7 @@ void ClientMachine::take_converted(const protocol::Reply& granted, const Convert
   const auto found = grants_.find(acquire);
   if (found == grants_.end()) return;  // Lost or released meanwhile: that ends it, by force.
   found->second.convert(granted.token, granted.mode);
-  if (reported) {
+  if (reported && !MUTANT("client_conversion_not_told")) {
     events_.push_back(Converted{
         granted.request, {acquire, granted.token, granted.mode, granted.notes, granted.value}});
   }
@@ -104,7 +105,8 @@ void ClientMachine::fail_conversion(RequestId operation, Failure failure,
   Granted lock{command.acquire};
   if (const auto found = grants_.find(command.acquire); found != grants_.end()) {
     found->second.conversion.reset();
-    if ((notes & base::grant_note::demoted) != 0) found->second.demote();
+    const bool demoted = (notes & base::grant_note::demoted) != 0;
+    if (demoted && !MUTANT("client_demotion_unseen")) found->second.demote();
     lock = {command.acquire, found->second.token(), found->second.mode(), notes, std::nullopt};
   }
   if (command.reported) {

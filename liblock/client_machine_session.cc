@@ -96,7 +96,8 @@ void ClientMachine::tell_jeopardy() {
 
 // Lost is final per grant: it leaves the table of grants, and the daemon is told to take the lock
 // back, in case that it still counts as ours [rule 6.23]. Whether a conversion has given it another
-// token meanwhile we do not know: then the token does not count.
+// token meanwhile we do not know: then the token does not count. What its owner was writing under
+// it may be half done, and the value block says nothing of that: it is marked, as if he had died.
 void ClientMachine::lose_grants() {
   if (MUTANT("client_lost_forgotten")) return;
   for (const auto& [request, grant] : grants_) {
@@ -104,7 +105,9 @@ void ClientMachine::lose_grants() {
     lost_.insert(request);
   }
   for (auto& [request, grant] : grants_) {
-    const LockFlags flags = grant.conversion ? base::lock_flag::force : 0;
+    const bool writes = grant.mode() == base::LockMode::ex || grant.mode() == base::LockMode::pw;
+    const LockFlags flags = (grant.conversion ? base::lock_flag::force : 0) |
+                            (writes ? base::lock_flag::invalidate_value : 0);
     if (grant.conversion) end_conversion(grant, Failure::lost);
     requests_.add(ReleaseCommand{request, grant.token(), flags, std::nullopt, false, false});
   }

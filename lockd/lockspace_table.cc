@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/mutant.h"
 #include "dlm/hash.h"
 #include "dlm/lock.h"
 
@@ -104,7 +105,9 @@ void LockspaceTable::join(const std::string& name, const Processor& processor, s
       }
     }
     std::uint32_t slot = 1;
-    const auto taken = [&](const LockspaceMember& member) { return member.slot == slot; };
+    const auto taken = [&](const LockspaceMember& member) {
+      return member.slot == slot && !MUTANT("lockspace_slot_twice");
+    };
     while (std::any_of(lockspace.members.begin(), lockspace.members.end(), taken) ||
            std::any_of(lockspace.gone.begin(), lockspace.gone.end(), taken)) {
       ++slot;
@@ -164,7 +167,7 @@ std::vector<std::string> LockspaceTable::depart(const Processor& processor) {
           lockspace.members.begin() + (lockspace.member(processor.node) - lockspace.members.data());
       lockspace.gone.push_back(*at);
       lockspace.members.erase(at);
-      ++lockspace.generation;
+      if (!MUTANT("lockspace_generation_not_raised")) ++lockspace.generation;
     });
   }
   return changed;

@@ -309,7 +309,7 @@ void Sessions::answer(Instant now, SessionSlot& slot, const Reply& outcome, prot
   if (answer == protocol::Answer::granted) {
     reply.mode = outcome.mode;
     reply.token = MUTANT("canary_locks") ? Token{base::value(outcome.token) + 1} : outcome.token;
-    reply.value = outcome.value;
+    if (!MUTANT("sessions_value_not_told")) reply.value = outcome.value;
     ++statistics_.granted_told;
   }
   reply.note = note(now, slot);
@@ -327,7 +327,7 @@ void Sessions::answer_from_table(Instant now, SessionSlot& slot, RequestId reque
   }
   ++statistics_.told_from_table;
   Reply reply{request, {}, view->mode, view->token};
-  if (waits) {
+  if (waits && !MUTANT("sessions_waiting_told_granted")) {
     wait_for(now, slot, request, lock);
     return answer(now, slot, reply, protocol::Answer::queued);
   }
@@ -365,6 +365,7 @@ void Sessions::tell_again(Instant now, SessionSlot& slot) {
   for (const dlm::LockView& lock : table.locks_of(slot.id, table.locks().count_of(slot.id))) {
     if (!slot.connection) return;
     if (!lock.granted || lock.notified == dlm::Mode::nl) continue;
+    if (MUTANT("sessions_blocks_lost_at_resume")) continue;
     send(now, *slot.connection, protocol::Blocks{lock.lock.acquired_by, lock.token, lock.notified});
   }
   for (const auto& [name, lockspace] : table.lockspaces().all()) {

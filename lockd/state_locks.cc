@@ -148,7 +148,7 @@ void State::on(const Step& step, const AcquireAll& all) {
 }
 
 void State::on(const Step& step, const Convert& convert) {
-  if (!admit(step, convert.request)) return;
+  if (!admit(step, convert.request) && !MUTANT("state_conversion_executed_again")) return;
   locks_.convert({lock_of(convert.request, convert.lock), convert.request.id, convert.mode,
                   convert.flags, convert.value, convert.patience},
                  changes_);
@@ -190,6 +190,15 @@ void State::on(const Step& step, const Cancel& cancel) {
 
 void State::on(const Step& step, const TimeOut& time_out) {
   const Session* session = living(time_out.session, time_out.generation);
+  if (MUTANT("state_time_out_told_only") && session && session->attached()) {
+    const std::optional<dlm::LockView> lock = find_lock(time_out.session, time_out.lock);
+    const Reply reply{time_out.waiting, Status::timed_out, {}, {}};
+    if (lock && lock->waiting && !lock->granted) {
+      step.effects.push_back(
+          Settled{session->at, session->id, session->generation, time_out.lock, reply});
+    }
+    return;
+  }
   if (!session || !session->attached() || session->at != step.origin) return;
   locks_.cancel({time_out.session, time_out.lock}, dlm::Status::timed_out, changes_,
                 time_out.waiting);
@@ -285,7 +294,8 @@ base::Result<dlm::LockName, Status> State::find_orphan(base::NodeId node,
   bool other_mode = false;
   locks_.visit_locks(name, 0, resource ? resource->holders : 0, [&](const dlm::LockView& lock) {
     const Session* session = lock.orphan ? sessions_.find(lock.lock.session) : nullptr;
-    if (!session || !session->bequeathed() || session->at.node != node) return;
+    if (!session || !session->bequeathed()) return;
+    if (session->at.node != node && !MUTANT("state_adopts_from_any_node")) return;
     if (lock.mode != mode) {
       other_mode = true;
     } else if (!found) {

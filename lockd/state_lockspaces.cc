@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/mutant.h"
 #include "lockd/state.h"
 
 namespace lockd {
@@ -29,7 +30,9 @@ void State::on(const Step& step, const DropOrphans& drop) {
       permitted = false;
     }
   }
-  for (const SessionId id : dropped) sessions_.kill(id, dlm::Ending::purged);
+  for (const SessionId id : dropped) {
+    if (!MUTANT("state_orphans_not_dropped")) sessions_.kill(id, dlm::Ending::purged);
+  }
   answer(step, drop.request, permitted ? Status::done : Status::not_permitted);
   on(step, Purge{});
 }
@@ -134,7 +137,9 @@ void State::depart_from_lockspaces(std::span<const Departure> departures, Effect
 void State::settle_lockspaces(Effects& effects) {
   std::set<Processor> gone = lockspaces_.gone();
   if (gone.empty()) return;
-  for (const auto& [id, session] : sessions_.sessions()) gone.erase(session.at);
+  for (const auto& [id, session] : sessions_.sessions()) {
+    if (!MUTANT("lockspace_recovered_too_early")) gone.erase(session.at);
+  }
   for (const Processor& processor : gone) {
     for (const std::string& name : lockspaces_.settle(processor)) tell_lockspace(name, effects);
   }
