@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Locks that scripts hold beyond one command (lockctl lock, convert, unlock, held), and what lockctl shows of locks:
-show, ls, why, deadlocks, watch. Against real daemons.
+show, ls, why, deadlocks. Against real daemons.
 
   lock_commands_test.py [TEST...]      the programs are those of RINGLOCK_BUILD, else of build/
 """
