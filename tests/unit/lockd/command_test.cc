@@ -206,8 +206,7 @@ TEST_CASE("unknown kinds, modes and flags are refused") {
     bytes.back() = static_cast<std::byte>(kind);
     CHECK_FALSE(decode_command(bytes).has_value());
   }
-  const base::Buffer acquire =
-      encoded({kRing, Acquire{request(6), "l", "r", dlm::Mode::ex}});
+  const base::Buffer acquire = encoded({kRing, Acquire{request(6), "l", "r", dlm::Mode::ex}});
   const std::size_t mode = acquire.size() - 21;
   base::Buffer bad_mode = acquire;
   bad_mode[mode] = std::byte{6};
