@@ -143,6 +143,15 @@ void LockChecker::Impl::check_queues(const Applied& applied,
   for (const std::size_t on : touched) {
     const Resource& resource = resources_[on];
     if (!resource.granted_since_cold) continue;
+    // Flags that jump queues give them another order, which is not judged.
+    const auto jumps = [&](LockName name) {
+      return ((locks_[name].flags | locks_[name].ordered_flags) &
+              (base::lock_flag::no_order | base::lock_flag::head_of_queue)) != 0;
+    };
+    const auto any = [&](const std::deque<LockName>& queue) {
+      return std::any_of(queue.begin(), queue.end(), jumps);
+    };
+    if (any(resource.waiting) || any(resource.converting)) continue;
     check_told_of_waiters(applied, resource);
     std::optional<LockName> first;
     if (!resource.converting.empty()) {
@@ -167,6 +176,8 @@ void LockChecker::Impl::check_told_of_waiters(const Applied& applied, const Reso
     for (const LockName holder : resource.holders[mode]) {
       const Lock& lock = locks_[holder];
       const bool listens = (lock.ordered_flags & base::lock_flag::notify) != 0;
+      // Who was granted past those who wait hears of them only at the next change of the queue.
+      if (((lock.flags | lock.ordered_flags) & base::lock_flag::no_order) != 0) continue;
       if (!listens || lock.told_of_waiters || converts(holder)) continue;
       if (sessions_[holder.session].ended) continue;
       for (const LockName waiter : resource.waiting) {

@@ -68,10 +68,8 @@ void LockChecker::Impl::value_of_released(LockName name) {
   } else if (lock.release && (lock.release->flags & value_block) != 0 && lock.release->value) {
     resource.value = *lock.release->value;
     resource.marked = false;
-  } else if (lock.lost && uses_values && writes_when_leaving(lock.told_mode)) {
-    resource.marked = true;  // Its client has lost it, and may have been writing.
   } else if (lock.lost && resource.marked == false) {
-    resource.marked.reset();
+    resource.marked.reset();  // Marked if the client believed to write: not judged yet.
   }
 }
 
