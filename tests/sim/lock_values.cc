@@ -56,6 +56,7 @@ void LockChecker::Impl::value_of_released(LockName name) {
   const Lock& lock = locks_[name];
   Resource& resource = resources_[lock.granted_on];
   if (!writes_when_leaving(lock.granted_mode)) return;
+  if (lock.session_had_ended) return;  // Nobody was told of it, so nobody has written.
   const bool uses_values = (lock.ordered_flags & value_block) != 0;
   if (sessions_[name.session].ended) {
     if (uses_values) {

@@ -46,10 +46,6 @@ void draw_traffic(RunOptions& o, base::Random& random) {
   }
   t.jumps = random.chance(1, 6) && !plain;
   t.force = random.chance(1, 6) && !plain;
-  // Not played yet, since their judges have complaints of which it is not known whether they are
-  // right: LVB (values), BLK where somebody overtakes (jumps).
-  t.values = false;
-  t.jumps = false;
 }
 
 std::string to_string(const Traffic& traffic) {
