@@ -154,6 +154,7 @@ class LockChecker::Impl {
     bool held = false;
     bool gone = false;  // Released or cancelled.
     bool session_had_ended = false;
+    bool granted_to_ended = false;  // Its present mode, which nobody was told of.
     std::size_t granted_on = 0;
     Mode granted_mode{};
     Token token{};

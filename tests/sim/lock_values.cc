@@ -19,6 +19,7 @@ void LockChecker::Impl::transfer_value(const Applied& applied, const dlm::Effect
                                        const std::optional<ValueBlock>& written) {
   Lock& lock = locks_[effect.lock];
   Resource& resource = resources_[lock.granted_on];
+  lock.granted_to_ended = sessions_[effect.lock.session].ended;
   const auto wrong = [&](const std::string& what) {
     report("LVB", text(applied.at) + text(effect.lock) + " in " + text(effect.mode) + " by " +
                       text(applied.place) + " " + what);
@@ -56,7 +57,7 @@ void LockChecker::Impl::value_of_released(LockName name) {
   const Lock& lock = locks_[name];
   Resource& resource = resources_[lock.granted_on];
   if (!writes_when_leaving(lock.granted_mode)) return;
-  if (lock.session_had_ended) return;  // Nobody was told of it, so nobody has written.
+  if (lock.granted_to_ended) return;  // Nobody was told of it, so nobody has written.
   const bool uses_values = (lock.ordered_flags & value_block) != 0;
   if (sessions_[name.session].ended) {
     if (uses_values) {
