@@ -116,7 +116,9 @@ void Client::convert(Duration now, base::RequestId id, dlm::Mode mode) {
   conversion.flags = own.flags & (value_block | persistent | notify);
   if (own.role == Role::any_mode) {
     if (random_.chance(1, 6)) conversion.flags |= no_queue;
-    if (random_.chance(1, 6) && (conversion.flags & no_queue) == 0) {
+    // ME takes effects in the order in which they are told, and a demoted conversion that is
+    // granted at once is told before those whom it let go first (seeds 1895, 3867).
+    if (traffic_.jumps && random_.chance(1, 6) && (conversion.flags & no_queue) == 0) {
       conversion.flags |= demote_on_deadlock;
     }
     if (random_.chance(1, 6) && base::legal_conversion(own.mode, mode, queue_convert)) {
