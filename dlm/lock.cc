@@ -8,8 +8,12 @@ std::string_view to_string(Status status) {
       return "ok";
     case Status::bad_name:
       return "bad name";
+    case Status::bad_flags:
+      return "bad flags";
     case Status::would_block:
       return "would block";
+    case Status::deadlock:
+      return "deadlock";
     case Status::duplicate:
       return "duplicate";
     case Status::too_many_locks:
@@ -28,6 +32,12 @@ std::string_view to_string(Status status) {
       return "not granted";
     case Status::already_granted:
       return "already granted";
+    case Status::in_progress:
+      return "in progress";
+    case Status::timed_out:
+      return "timed out";
+    case Status::withdrawn:
+      return "withdrawn";
   }
   return "?";
 }
@@ -44,6 +54,10 @@ std::string_view to_string(Effect::Kind kind) {
       return "released";
     case Effect::Kind::cancelled:
       return "cancelled";
+    case Effect::Kind::reverted:
+      return "reverted";
+    case Effect::Kind::blocks:
+      return "blocks";
   }
   return "?";
 }

@@ -1,24 +1,21 @@
-// The six lock modes and which of them may stand beside each other, as data. The rules that use the
-// matrix are in dlm/table.h.
+// Which lock modes may stand beside each other, and what a grant does with the value block, as
+// data. The rules that use these tables are in dlm/grant.cc.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <string_view>
+
+#include "base/lock_mode.h"
 
 namespace dlm {
 
-// Null, concurrent read, concurrent write, protected read (shared), protected write, exclusive. The
-// numbers are those of the wire and of libdlm.
-enum class Mode : std::uint8_t { nl = 0, cr = 1, cw = 2, pr = 3, pw = 4, ex = 5 };
+using Mode = base::LockMode;
+using base::index_of;
+using base::mode_of;
+using base::to_string;
 
-inline constexpr std::size_t kModes = 6;
-
-constexpr std::size_t index_of(Mode mode) {
-  return static_cast<std::size_t>(mode);
-}
+inline constexpr std::size_t kModes = base::kLockModes;
 
 inline constexpr std::array<std::array<bool, kModes>, kModes> kCompatible = {{
     // NL    CR     CW     PR     PW     EX
@@ -34,9 +31,30 @@ constexpr bool compatible(Mode a, Mode b) {
   return kCompatible[index_of(a)][index_of(b)];
 }
 
-// "NL", "CR", ... and back; the number of a mode on the wire and back.
-std::string_view to_string(Mode mode);
-std::optional<Mode> mode_of(std::string_view text);
-std::optional<Mode> mode_of(std::uint8_t number);
+// What becomes of the value block when a lock with value_block goes from one mode to another. A new
+// request reads, whatever its mode; a release writes from PW and EX.
+enum class Transfer : std::uint8_t { none, read, write };
+
+inline constexpr auto kNone = Transfer::none;
+inline constexpr auto kRead = Transfer::read;
+inline constexpr auto kWrite = Transfer::write;
+
+inline constexpr std::array<std::array<Transfer, kModes>, kModes> kTransfer = {{
+    // NL     CR      CW      PR      PW      EX
+    {{kRead, kRead, kRead, kRead, kRead, kRead}},        // NL
+    {{kNone, kRead, kRead, kRead, kRead, kRead}},        // CR
+    {{kNone, kNone, kRead, kRead, kRead, kRead}},        // CW
+    {{kNone, kNone, kNone, kRead, kRead, kRead}},        // PR
+    {{kWrite, kWrite, kWrite, kWrite, kWrite, kRead}},   // PW
+    {{kWrite, kWrite, kWrite, kWrite, kWrite, kWrite}},  // EX
+}};
+
+constexpr Transfer transfer(Mode from, Mode to) {
+  return kTransfer[index_of(from)][index_of(to)];
+}
+
+constexpr bool writes_on_release(Mode held) {
+  return held == Mode::pw || held == Mode::ex;
+}
 
 }  // namespace dlm

@@ -42,6 +42,47 @@ class Pages {
   std::vector<std::unique_ptr<T[]>> pages_;
 };
 
+// Records that are found by their slot alone. T has a member `Slot chain`, which is ours while the
+// record is not in use.
+template <typename T>
+class Slab {
+ public:
+  T& operator[](Slot slot) { return records_[slot]; }
+  const T& operator[](Slot slot) const { return records_[slot]; }
+
+  std::size_t size() const { return size_; }
+
+  // One more than the highest slot ever used.
+  std::size_t slots() const { return used_; }
+
+  std::size_t memory() const { return records_.memory(); }
+
+  Slot add(const T& record) {
+    Slot slot = free_;
+    if (slot != kNoSlot) {
+      free_ = records_[slot].chain;
+    } else {
+      if (used_ == records_.capacity()) records_.add_page();
+      slot = static_cast<Slot>(used_++);
+    }
+    records_[slot] = record;
+    ++size_;
+    return slot;
+  }
+
+  void remove(Slot slot) {
+    records_[slot].chain = free_;
+    free_ = slot;
+    --size_;
+  }
+
+ private:
+  Pages<T> records_;
+  std::size_t size_ = 0;
+  std::size_t used_ = 0;
+  Slot free_ = kNoSlot;
+};
+
 // T has `hash() const`, which does not change while the record is in here, and a member `Slot
 // chain`, which is ours.
 template <typename T>
@@ -55,25 +96,14 @@ class HashedSlots {
   T& operator[](Slot slot) { return records_[slot]; }
   const T& operator[](Slot slot) const { return records_[slot]; }
 
-  std::size_t size() const { return size_; }
-
-  // One more than the highest slot ever used.
-  std::size_t slots() const { return used_; }
-
+  std::size_t size() const { return records_.size(); }
+  std::size_t slots() const { return records_.slots(); }
   std::size_t memory() const { return records_.memory() + buckets_.memory(); }
 
   Slot add(const T& record) {
-    Slot slot = free_;
-    if (slot != kNoSlot) {
-      free_ = records_[slot].chain;
-    } else {
-      if (used_ == records_.capacity()) records_.add_page();
-      slot = static_cast<Slot>(used_++);
-    }
-    records_[slot] = record;
+    const Slot slot = records_.add(record);
     push(bucket_of(record.hash()), slot);
-    ++size_;
-    if (size_ > bucket_count()) split();
+    if (size() > bucket_count()) split();
     return slot;
   }
 
@@ -81,10 +111,8 @@ class HashedSlots {
     Slot* link = &buckets_[bucket_of(records_[slot].hash())];
     while (*link != slot) link = &records_[*link].chain;
     *link = records_[slot].chain;
-    records_[slot].chain = free_;
-    free_ = slot;
-    --size_;
-    if (size_ < bucket_count() / 4 && bucket_count() > kFewestBuckets) merge();
+    records_.remove(slot);
+    if (size() < bucket_count() / 4 && bucket_count() > kFewestBuckets) merge();
   }
 
   // The record of this hash for which `equal` says yes, or kNoSlot.
@@ -173,11 +201,8 @@ class HashedSlots {
     spread(from);
   }
 
-  Pages<T> records_;
+  Slab<T> records_;
   Pages<Slot> buckets_;
-  std::size_t size_ = 0;
-  std::size_t used_ = 0;
-  Slot free_ = kNoSlot;
 
   // Buckets 0 to base_ + split_ - 1 exist; those below split_ and from base_ on tell one bit more
   // apart.

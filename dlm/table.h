@@ -28,30 +28,53 @@ enum class LoadError : std::uint8_t {
 
 std::string_view to_string(LoadError error);
 
+// How the locks of a session end that did not release them.
+enum class Ending : std::uint8_t {
+  closed,  // Its process has ended or closed it, on a node that goes on: persistent ones stay, as
+           // orphans.
+  node_gone,  // With its node. No orphan stays, and a writer without value_block leaves no mark.
+  purged,     // By order: as if closed, but no orphan stays.
+};
+
 // Same requests in the same order give the same table, the same effects and the same digest on
 // every node. A snapshot that was loaded continues exactly as its original.
 class Table {
  public:
   explicit Table(const Limits& limits = {}) : limits_(limits) {}
 
-  // Appends exactly one of granted, queued, refused for the request. A new request is granted at
-  // once if nobody waits on the resource and it is compatible with every lock granted there.
+  // The second that locks which are granted or begin to wait from now on are marked with. For
+  // people, who ask since when: nothing is decided by it.
+  void set_second(std::uint32_t second) { second_ = second; }
+
+  // Each of these appends the outcome of the request first, exactly one of granted, queued and
+  // refused, for AcquireAll one for each of its parts; then what follows for other locks. But what
+  // is told to holders because of a request that waits or is refused (`blocks`) comes last.
   void acquire(const Acquire& request, Effects& effects);
+  void acquire(const AcquireAll& request, Effects& effects);
+  void convert(const Convert& request, Effects& effects);
+  void adopt(const Adopt& request, Effects& effects);
 
-  // Ends a granted lock, if `token` is the one it was granted under, then grants from the front of
-  // the queue as long as the first request is compatible.
-  void release(LockName lock, Token token, Effects& effects);
+  // Ends a granted lock, if `token` is the one it was granted under; with `force` also one that
+  // waits or converts, whatever the token.
+  void release(const Release& request, Effects& effects);
 
-  // Takes a waiting request back; those behind it may be granted.
-  void cancel(LockName lock, Effects& effects);
+  // Takes a waiting request back, with all its parts, or a conversion, after which the lock is what
+  // it was. `why` is withdrawn, timed_out or deadlock. `request`: only if that is what waits.
+  void cancel(LockName lock, Status why, Effects& effects,
+              std::optional<RequestId> request = std::nullopt);
 
   // Ends locks of a session, waiting requests first, each kind in order of its age, until about
   // `budget` effects were appended: one release may grant a whole queue, which is finished. Every
-  // call ends at least one lock if there is any. True when the session has none left.
-  bool release_some(SessionId session, std::size_t budget, Effects& effects);
+  // call ends at least one lock if there is any to end. True when that is done, and the session has
+  // none left but orphans.
+  bool release_some(SessionId session, Ending how, std::size_t budget, Effects& effects);
+
+  // The deadlocks that the calls since the last one have found, each told as an effect to its
+  // victim.
+  std::vector<Deadlock> take_deadlocks();
 
   // The next fencing token. Session ids, too, come from this counter, and so do places in queues:
-  // tokens grow, but not by ones. An acquire draws at most once, a grant from the queue once more.
+  // tokens grow, but not by ones.
   Token draw_token() { return Token{next_token_++}; }
 
   // Nothing below `base` is drawn from now on.
@@ -83,6 +106,9 @@ class Table {
 
   std::optional<ResourceView> find(const ResourceName& name) const;
 
+  // How many locks there are on a resource, granted and waiting.
+  std::size_t count_on(const ResourceName& name) const;
+
   // Where a listing goes on. The order of resources depends on their names only, so a listing in
   // pieces shows each resource that was there throughout exactly once, on every node in the same
   // order.
@@ -95,8 +121,8 @@ class Table {
   Cursor visit_resources(Cursor from, std::size_t most,
                          const std::function<void(const ResourceView&)>& visit) const;
 
-  // Visits holders in the order of their grants, then waiters in the order of the queue: at most
-  // `most` after the first `skip`.
+  // Visits holders in the order of their grants, converting ones among them, then waiters in the
+  // order of the queue: at most `most` after the first `skip`.
   void visit_locks(const ResourceName& name, std::size_t skip, std::size_t most,
                    const std::function<void(const LockView&)>& visit) const;
 
@@ -104,15 +130,75 @@ class Table {
   std::size_t memory() const { return store_.memory(); }
 
  private:
-  Status admit(const Acquire& request, Slot resource, bool grantable) const;
-  void grant_waiting(Slot resource, Effects& effects);
+  // What the rules say to a lock that wants a mode.
+  enum class Verdict : std::uint8_t {
+    grant,
+    wait,
+    deadlock,  // Its mode is what those before it wait for.
+    demoted,   // So it was, and has lost its mode; the queues are to be looked at.
+  };
+
+  // Whether it asks for the first time, or stands in a queue.
+  enum class When : std::uint8_t { asked, queued };
+
+  // table.cc: the requests.
+  Status admit(LockName lock, const ResourceName& on) const;
+  Status room_for(SessionId session, std::size_t more, std::size_t more_resources,
+                  std::size_t more_lockspaces) const;
+  Status admit(const AcquireAll& request, std::vector<Slot>& resources) const;
+  void wait_or_refuse(const Acquire& request, Slot lock, Effects& effects);
+  void convert(const Convert& request, Slot lock, Effects& effects);
+  void stop_waiting(Slot lock, Status why, Effects& effects);
+  bool end_dead(Slot lock, Ending how, Effects& effects);
   void end(Slot lock, Effects& effects);
-  LockView view(const LockRecord& lock, std::size_t position) const;
+  void remove(Slot lock);
+  bool alone(const LockRecord& lock) const;
+  void write_or_invalidate(Slot resource, LockFlags flags, const std::optional<ValueBlock>& value);
+  void settle(Effects& effects);
+
+  // grant.cc: the rules of granting.
+  bool fits(const LockRecord& lock, Mode mode) const;
+  std::optional<Mode> grantable_to_newcomer(Slot resource, Mode mode, LockFlags flags) const;
+  bool turn_has_come(const LockRecord& lock, When when) const;
+  bool conversion_deadlock(const LockRecord& lock, Mode mode) const;
+  Verdict judge(Slot lock, Mode& mode, When when);
+  void grant(Slot lock, Mode mode, RequestId request, GrantNotes notes,
+             const std::optional<ValueBlock>& value, Effects& effects);
+  bool writes_late(const LockRecord& lock, Mode mode) const;
+  void enqueue(WaitRecord wait, const std::optional<ValueBlock>& value = std::nullopt);
+  void scan(Slot resource, Effects& effects);
+  void grant_converting(Slot resource, Effects& effects);
+  void grant_waiting(Slot resource, Effects& effects);
+  bool grant_parts(const WaitRecord& wait, Effects& effects);
+  void notify_of_waiting(Slot resource, Effects& effects);
+  void notify_holders(Slot resource, Slot blocked, Mode mode, bool converting_too,
+                      Effects& effects);
+  void notify(Slot lock, Mode mode, Mode remembered, Effects& effects);
+
+  // deadlock.cc: waits across resources.
+  class DeadlockSearch;
+  bool find_deadlock(Slot wait, Slot victim);
+  bool closes_deadlock(Slot lock);
+  void report_conversion_deadlock(Slot lock, RequestId request, Mode mode);
+  void break_deadlocks_of(Slot owner, Effects& effects);
+
+  // views.cc
+  LockView view(const LockRecord& lock) const;
+  LockView counted_view(const LockRecord& lock) const;
   ResourceView view(const ResourceRecord& resource) const;
 
   Limits limits_;
   Store store_;
   std::uint64_t next_token_ = 1;
+  std::uint32_t second_ = 0;
+
+  // Not part of the state: what the caller takes.
+  std::vector<Deadlock> deadlocks_;
+
+  // While a request is executed: resources whose queues have to be looked at, and owners that wait
+  // and were granted something.
+  std::vector<Slot> to_scan_;
+  std::vector<Slot> to_check_;
 };
 
 }  // namespace dlm

@@ -2,14 +2,16 @@
 // threads wait for outcomes, and keeps callbacks until they are dispatched. It decides nothing
 // about locks; the C interface is documented in liblock/include/liblock/lock.h.
 //
-// No thread of its own: of the threads that wait, one polls for all of them.
+// No thread of its own: of the threads that wait, one polls for all of them. The class is spread
+// over client.cc (turning, and what is not about locks), client_events.cc (what the machine tells),
+// client_dispatch.cc, client_locks.cc and client_lockspaces.cc.
 #pragma once
 
-#include <liblock/lock.h>
+#include <liblock/lockspace.h>
+#include <liblock/request.h>
 
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -20,6 +22,8 @@
 
 #include "base/time.h"
 #include "liblock/client_machine.h"
+#include "liblock/deadlock_log.h"
+#include "liblock/due.h"
 #include "liblock/event.h"
 #include "liblock/link.h"
 #include "liblock/owner.h"
@@ -34,31 +38,60 @@ struct ClientOptions {
   bool quorum_now = false;
 };
 
+// A holder's wish to hear of those who wait for him.
+struct Notify {
+  lock_notify_fn* callback = nullptr;
+  void* arg = nullptr;
+};
+
 class Client {
  public:
   // `handle` is what callbacks are given.
   Client(lock_client* handle, ClientOptions options, protocol::Instance instance);
 
-  // All of these are as in lock.h, and answer its errors.
+  // All of these are as in the headers, and answer their errors.
   int connect();
   void close();
   int dispatch();
-  int acquire(std::string_view lockspace, std::string_view name, protocol::Mode mode,
-              std::optional<Duration> timeout, lock_grant& grant);
-  int try_acquire(std::string_view lockspace, std::string_view name, protocol::Mode mode,
-                  lock_grant& grant);
-  int release(const lock_grant& grant);
-  int acquire_async(std::string_view lockspace, std::string_view name, protocol::Mode mode,
-                    bool no_queue, lock_done_fn* callback, void* arg, std::uint64_t* request);
-  int cancel(std::uint64_t request);
-  int release_async(const lock_grant& grant, lock_done_fn* callback, void* arg);
+
+  // No time-out: without end.
+  using Timeout = std::optional<Duration>;
+
+  int acquire(const LockRequest& request, Timeout timeout, Notify notify, lock_outcome& outcome);
+  int acquire_async(const LockRequest& request, Notify notify, Callback callback,
+                    std::uint64_t* id);
+
+  // As many of `notify` and `outcomes` as there are parts.
+  int acquire_all(const AllRequest& request, Timeout timeout, const std::vector<Notify>& notify,
+                  std::vector<lock_outcome>& outcomes);
+  int acquire_all_async(const AllRequest& request, const std::vector<Notify>& notify,
+                        Callback callback, std::uint64_t* first);
+
+  int convert(const lock_grant& grant, const LockConversion& conversion, Timeout timeout,
+              Notify notify, lock_outcome& outcome);
+  int convert_async(const lock_grant& grant, const LockConversion& conversion, Notify notify,
+                    Callback callback);
+  int release(const lock_grant& grant, LockFlags flags, const std::optional<ValueBlock>& value);
+  int release_async(const lock_grant& grant, LockFlags flags,
+                    const std::optional<ValueBlock>& value, Callback callback);
+  int cancel(std::uint64_t id);
+
+  int drop_orphans(base::NodeId node, std::uint32_t pid, std::optional<Callback> callback);
+  int join(std::string_view lockspace, protocol::JoinKind kind, std::uint16_t permissions,
+           std::optional<Callback> callback);
+  int leave(std::string_view lockspace, bool force, std::optional<Callback> callback);
+
   void on_lost(lock_lost_fn* callback, void* arg);
   void on_jeopardy(lock_jeopardy_fn* callback, void* arg);
+  void on_lockspace(lock_lockspace_fn* callback, void* arg);
   Duration valid_for(const lock_grant& grant);
   lock_health_state health(const lock_grant& grant);
   std::optional<Duration> timeout();
   lock_client_state state();
   std::string advice();
+
+  // Of this lock, or the last one; empty if none is known.
+  DeadlockSteps deadlock(std::uint64_t lock);
 
   // Asks, and waits for the answer.
   base::Result<protocol::Response, int> query(protocol::Request question);
@@ -68,35 +101,37 @@ class Client {
   int poll_fd() const { return link_.poll_fd(); }
 
  private:
-  // Somebody who waits for what becomes of an acquire or a release: a thread, or a callback.
+  // Somebody who waits for what becomes of a request: a thread, or a callback.
   struct Waiter {
     bool thread = false;
     bool done = false;
-    int error = 0;
-    lock_grant grant{};
-    lock_done_fn* callback = nullptr;
-    void* arg = nullptr;
+    bool conversion = false;
+    Callback callback;
+    std::vector<lock_outcome> outcomes;  // Of each part one; before they are known, with their ids.
   };
 
-  // A callback that is due. Without a callback of its own it is for on_lost.
-  struct Due {
-    lock_done_fn* callback = nullptr;
-    void* arg = nullptr;
-    int error = 0;
-    bool has_grant = false;
-    lock_grant grant{};
+  // Whom a client tells of what nobody asked for.
+  struct Listeners {
+    lock_lost_fn* lost = nullptr;
+    void* lost_arg = nullptr;
+    lock_jeopardy_fn* jeopardy = nullptr;
+    void* jeopardy_arg = nullptr;
+    lock_lockspace_fn* lockspace = nullptr;
+    void* lockspace_arg = nullptr;
   };
 
   using Lock = std::unique_lock<std::mutex>;
 
-  // Works until `done` says so, or `until` on the boot clock has come; then false.
-  template <typename Done>
-  bool wait(Lock& lock, std::optional<Duration> until, Done done);
+  // client.cc. Works until `done` says so, or `until` on the boot clock has come; then false.
+  bool wait(Lock& lock, std::optional<Duration> until, const std::function<bool()>& done);
   void work();
   void connect_if_wanted();
   void read_all();
   void finish_turn();
+  int error_of(CallError error) const;
+  int unavailable() const;
 
+  // client_events.cc
   void on(const Opened&) { refused_ = 0; }
   void on(const Closed&) {}
   void on(const GrantLost& lost);
@@ -104,21 +139,39 @@ class Client {
   void on(const JeopardyEnded&) { on_jeopardy_news(false); }
   void on(const SessionLost&);
   void on(const Granted& granted);
+  void on(const GrantedAll& granted);
   void on(const Failed& failed);
+  void on(const Converted& converted);
+  void on(const ConversionFailed& failed);
   void on(const Released& released);
+  void on(const Blocked& blocked);
+  void on(const Done& done);
+  void on(const LockspaceChanged& changed);
+  void on(const LockspaceGone& gone);
   void on(const QueryAnswered& answered);
   void on(const Refused& refused);
   void on(const Disabled& disabled);
   void on_jeopardy_news(bool jeopardy);
-  bool anything_due() const;
-  void complete(std::uint64_t id, int error, const lock_grant& grant);
+  int error_of(Failure failure) const;
+  Waiter* waiter_of(std::uint64_t id);
+  void complete(RequestId operation, std::vector<lock_outcome> outcomes);
 
-  int wait_for_acquire(Lock& lock, RequestId request, std::optional<Duration> until, int late,
-                       lock_grant& grant);
-  int recheck(const Waiter& waiter, lock_grant& grant);
-  void withdraw(Lock& lock, RequestId request);
-  int error_of(CallError error) const;
-  int unavailable() const;
+  // client_dispatch.cc
+  void tell_lockspaces(const Due& due, const Listeners& listeners);
+  void tell_blocked(std::uint64_t lock, const Due::Notices& notices);
+  void tell(const Completion& completion);
+
+  // client_locks.cc
+  void await(RequestId operation, std::size_t parts);
+  int wait_for_acquire(Lock& lock, RequestId first, Timeout timeout, bool at_once,
+                       std::vector<lock_outcome>& outcomes);
+  void withdraw(Lock& lock, RequestId operation, RequestId acquire);
+  int recheck(std::vector<lock_outcome>& outcomes);
+  lock_outcome as_held(RequestId acquire, int error) const;
+  void forget_notify(const std::vector<lock_outcome>& outcomes);
+  int wait_for_answer(Lock& lock, RequestId operation);
+  int finish(Lock& lock, const base::Result<RequestId, CallError>& asked,
+             const std::optional<Callback>& callback);
 
   lock_client* const handle_;
   const ClientOptions options_;
@@ -133,15 +186,12 @@ class Client {
   int refused_ = 0;        // The last refusal, as an error; 0 since we were welcome.
   int disabled_ = 0;       // The final refusal, as an error.
   std::string advice_;
-  std::map<std::uint64_t, Waiter> waiters_;  // By the id of the acquire.
+  std::map<RequestId, Waiter> waiters_;  // By what they wait for: acquire, conversion, release, ...
+  std::map<RequestId, Notify> notify_;   // By lock.
   std::map<std::uint32_t, std::optional<protocol::Response>> answers_;
-  lock_lost_fn* lost_callback_ = nullptr;
-  void* lost_arg_ = nullptr;
-  lock_jeopardy_fn* jeopardy_callback_ = nullptr;
-  void* jeopardy_arg_ = nullptr;
-  std::optional<bool> due_jeopardy_;  // The last news, if they were not dispatched.
-  std::deque<Due> due_losses_;
-  std::deque<Due> due_;
+  DeadlockLog deadlocks_;
+  Listeners listeners_;
+  Due due_;
 };
 
 }  // namespace liblock

@@ -6,7 +6,8 @@
 // After each input the driver drains poll_event() and poll_transmit(), looks at wants_connection(),
 // and asks next_timeout() again. `now` must be read after the bytes of an input were read, and
 // before the bytes of poll_transmit() are written. Not thread-safe; nothing blocks; nothing calls
-// out.
+// out. The class is spread over client_machine.cc (connection and sending), and
+// client_machine_session.cc, _locks.cc, _conversions.cc, _lockspaces.cc and _queries.cc.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +18,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/ids.h"
@@ -24,6 +26,7 @@
 #include "base/time.h"
 #include "liblock/deadline.h"
 #include "liblock/event.h"
+#include "liblock/grant.h"
 #include "liblock/protocol/codec.h"
 #include "liblock/protocol/messages.h"
 #include "liblock/requests.h"
@@ -31,9 +34,11 @@
 namespace liblock {
 
 // Limits of one client; the daemon has the same or lower ones of its own.
-constexpr std::size_t kWaitingMax = 4096;
-constexpr std::size_t kLocksMax = 65536;  // Granted and waiting.
+constexpr std::size_t kWaitingMax = 4096;  // Requests, and conversions.
+constexpr std::size_t kLocksMax = 65536;   // Granted and waiting.
 constexpr std::size_t kQueriesMax = 16;
+constexpr std::size_t kJoinsMax = 64;
+constexpr std::size_t kOperationsMax = 64;  // On lockspaces and orphans, without an answer.
 
 struct ClientConfig {
   // Random, drawn by this process and never written anywhere.
@@ -54,11 +59,37 @@ struct ClientConfig {
 };
 
 enum class CallError : std::uint8_t {
-  invalid,   // A name or mode out of its range.
-  limit,     // kWaitingMax, kLocksMax or kQueriesMax is reached.
-  not_held,  // No such grant or request (any more).
-  lost,      // A grant that was lost before.
-  disabled,  // See Disabled; or closed.
+  invalid,      // A name, mode or flag out of its range.
+  limit,        // One of the limits above is reached.
+  not_held,     // No such grant or request (any more).
+  lost,         // A grant that was lost before.
+  in_progress,  // The lock converts.
+  disabled,     // See Disabled; or closed.
+};
+
+// What is asked of a lock; the flags are base::lock_flag::for_request.
+struct LockRequest {
+  std::string_view lockspace;
+  std::string_view resource;
+  protocol::Mode mode = protocol::Mode::ex;
+  LockFlags flags = 0;
+  std::uint64_t owner = 0;     // Who waits, for the detection of deadlocks; 0: nobody.
+  std::uint32_t patience = 0;  // In milliseconds; 0: without end.
+};
+
+// What several have in common that are asked for at once.
+struct AllRequest {
+  std::vector<protocol::AcquirePart> parts;
+  LockFlags flags = 0;
+  std::uint64_t owner = 0;
+  std::uint32_t patience = 0;
+};
+
+struct LockConversion {
+  protocol::Mode mode = protocol::Mode::nl;
+  LockFlags flags = 0;
+  std::uint32_t patience = 0;
+  std::optional<ValueBlock> value;
 };
 
 class ClientMachine {
@@ -89,19 +120,44 @@ class ClientMachine {
   std::optional<Event> poll_event();
 
   // Asks for a lock; an event with this id follows. Ids are not used twice.
+  base::Result<RequestId, CallError> acquire(Instant now, const LockRequest& request);
   base::Result<RequestId, CallError> acquire(Instant now, std::string_view lockspace,
                                              std::string_view resource, protocol::Mode mode,
-                                             bool no_queue);
+                                             bool no_queue) {
+    return acquire(now, {lockspace, resource, mode, no_queue ? base::lock_flag::no_queue : 0});
+  }
 
-  // Gives a grant back: from now on it is not held; Released follows.
-  base::Result<void, CallError> release(Instant now, RequestId acquire);
+  // Asks for several at one moment; their ids are the one returned and those that follow.
+  // GrantedAll or one Failed follows.
+  base::Result<RequestId, CallError> acquire_all(Instant now, const AllRequest& request);
 
-  // Takes back a request that waits. Its event follows: Failed with cancelled, or what came first.
+  // Another mode for a grant; the id is of the conversion. Until its event it is held as it was.
+  base::Result<RequestId, CallError> convert(Instant now, RequestId acquire,
+                                             const LockConversion& conversion);
+
+  // Gives a grant back: from now on it is not held; Released follows, with the id returned. With
+  // `force` also a request that waits, or a lock that converts: they fail first, as cancelled.
+  base::Result<RequestId, CallError> release(Instant now, RequestId acquire, LockFlags flags = 0,
+                                             const std::optional<ValueBlock>& value = {});
+
+  // Takes back a request that waits, or a conversion of the lock. Its event follows: that it failed
+  // as cancelled, or what came first.
   base::Result<void, CallError> cancel(Instant now, RequestId acquire);
 
   // No event about this acquire or its release is wanted any more; what it is granted is given
   // back.
   void forget(Instant now, RequestId acquire);
+
+  // The same of a conversion, which is taken back if that is possible, and of anything else: it
+  // goes on.
+  void forget_operation(Instant now, RequestId operation);
+
+  // Done follows.
+  base::Result<RequestId, CallError> drop_orphans(Instant now, base::NodeId node,
+                                                  std::uint32_t pid);
+  base::Result<RequestId, CallError> join(Instant now, std::string_view lockspace,
+                                          protocol::JoinKind kind, std::uint16_t permissions);
+  base::Result<RequestId, CallError> leave(Instant now, std::string_view lockspace, bool force);
 
   // List, Show, or a query without arguments; its `query` is set here. QueryAnswered follows.
   base::Result<std::uint32_t, CallError> query(Instant now, protocol::Request question);
@@ -112,6 +168,9 @@ class ClientMachine {
 
   // For how long the grant is certainly still held; zero if it is not.
   Duration valid_for(Instant now, RequestId acquire) const;
+
+  // The grant as it is known; null if it is none (any more). Valid until the next input.
+  const Grant* grant(RequestId acquire) const;
 
   // Whether the lease stands still (liblock/event.h, JeopardyBegan), by what was known at `now`.
   bool in_jeopardy(Instant now) const;
@@ -159,6 +218,8 @@ class ClientMachine {
   };
 
   void begin(Instant now);
+  bool full(std::size_t more) const;
+  base::Result<RequestId, CallError> operate(Instant now, bool valid, Command command);
   void flush();
   void send(const protocol::Request& request);
   void send_hello();
@@ -167,6 +228,9 @@ class ClientMachine {
   void on(const protocol::Welcome& welcome);
   void on(const protocol::Refused& refused);
   void on(const protocol::Reply& reply);
+  void on(const protocol::Blocks& blocks);
+  void on(const protocol::Deadlock& deadlock);
+  void on(const protocol::LockspaceState& state);
   void on(const protocol::State& state);
   void on(const protocol::Lost& lost);
   void on(const protocol::ListPage& page);
@@ -176,6 +240,8 @@ class ClientMachine {
   void on(const protocol::RingStatus& ring);
   void on(const protocol::RingLogPage& page);
   void on(const protocol::Why& why);
+  void on(const protocol::DeadlockAnswer& answer);
+  void on(const protocol::LockspacesPage& page);
 
   // What only an EVS instance may be told.
   template <typename Other>
@@ -183,9 +249,23 @@ class ClientMachine {
     protocol_error();
   }
 
-  void on_acquire_reply(const protocol::Reply& reply, const AcquireCommand& command);
-  void on_granted(RequestId request, Token token, bool forgotten);
+  void on_outcome(const protocol::Reply& reply, AcquireCommand& command);
+  void on_outcome(const protocol::Reply& reply, AcquireAllCommand& command);
+  void on_outcome(const protocol::Reply& reply, ConvertCommand& command);
+  void on_outcome(const protocol::Reply& reply, ReleaseCommand& command);
+  void on_outcome(const protocol::Reply& reply, CancelCommand& command);
+  void on_outcome(const protocol::Reply& reply, DropOrphansCommand& command);
+  void on_outcome(const protocol::Reply& reply, JoinCommand& command);
+  void on_outcome(const protocol::Reply& reply, LeaveCommand& command);
+  void finish_all(RequestId first);
+  void give_back(const protocol::Reply& granted);
+  Granted take(const protocol::Reply& granted);
+  void take_converted(const protocol::Reply& granted, const ConvertCommand& command);
+  void take_early_blocks(RequestId acquire);
+  void end_wait(const ReleaseCommand& release);
   void on_answer(std::uint32_t query, protocol::Response answer);
+
+  bool joining(const std::string& lockspace);
 
   // False if it can not be: the connection is given up.
   bool take_note(const protocol::LeaseNote& note);
@@ -193,8 +273,16 @@ class ClientMachine {
   void tell_jeopardy();
   void lose_grants();
   void lose_session();
-  void drop_releases_and_cancels();
-  void fail(RequestId acquire, Failure failure, const std::string& advice);
+  void lose_converting(RequestId operation);
+  void end_conversion(Grant& grant, Failure failure);
+  void end_commands_of_session(Failure failure);
+  Caller* caller_of(RequestId waiting);
+  void fail(RequestId waiting, Failure failure, const std::string& advice);
+  void fail_conversion(RequestId operation, Failure failure, protocol::GrantNotes notes,
+                       const std::string& advice);
+  void done(RequestId operation, bool reported, std::optional<Failure> failure,
+            const std::string& advice);
+  DeadlockSteps take_deadlock(RequestId lock, RequestId operation);
   void disable(protocol::Refusal refusal, const std::string& advice);
   void hang_up();
   void protocol_error();
@@ -214,7 +302,14 @@ class ClientMachine {
   bool jeopardy_told_ = false;  // Began, and has not ended.
 
   Requests requests_;
-  std::map<RequestId, Token> grants_;
+  std::map<RequestId, Grant> grants_;
+  std::optional<protocol::Deadlock> deadlock_;  // The last one that was told, until its reply.
+
+  // What is told after a resume of grants that we have yet to hear of: of each lock the last.
+  std::map<RequestId, protocol::Blocks> early_blocks_;
+
+  // What is joined, by the id of the join; repeated in a new session.
+  std::map<RequestId, JoinCommand> joins_;
 
   // Grants that were lost and not yet released by their owner, who is told so: at most kLocksMax,
   // the oldest go first.

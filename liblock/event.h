@@ -1,10 +1,13 @@
 // What the client machine tells its driver. Each acquire ends in exactly one of Granted and Failed
-// unless it is forgotten; each Granted in exactly one of Released and GrantLost.
+// unless it is forgotten, and so does each conversion in Converted or ConversionFailed, each other
+// operation in Done; each Granted ends in exactly one of Released and GrantLost.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "base/ids.h"
 #include "liblock/protocol/messages.h"
@@ -39,6 +42,14 @@ struct SessionLost {};
 struct Granted {
   RequestId request{};
   Token token{};
+  protocol::Mode mode{};
+  protocol::GrantNotes notes = 0;
+  std::optional<protocol::ValueBlock> value{};
+};
+
+// All parts of one request, in their order.
+struct GrantedAll {
+  std::vector<Granted> parts;
 };
 
 enum class Failure : std::uint8_t {
@@ -49,19 +60,71 @@ enum class Failure : std::uint8_t {
          // ended.
   limit,
   invalid,
+  timed_out,  // Its patience was over.
+  deadlock,
+  in_progress,
+  not_found,
+  exists,
+  not_permitted,
   disabled,  // The daemon refuses us for good: see Disabled.
 };
 
+using DeadlockSteps = std::vector<protocol::DeadlockStep>;
+
+// Of a request for several locks, with its first id.
 struct Failed {
   RequestId request{};
   Failure failure = Failure::invalid;
   std::string advice;
+  DeadlockSteps deadlock;  // Empty if nobody told.
+};
+
+// The same lock, under another token.
+struct Converted {
+  RequestId operation{};
+  Granted lock;
+};
+
+// The lock is held as it was, unless GrantLost was told: `lock` is how.
+struct ConversionFailed {
+  RequestId operation{};
+  Failure failure = Failure::invalid;
+  Granted lock;
+  std::string advice;
+  DeadlockSteps deadlock;
 };
 
 // The outcome of release(). Not `in_time`: the lock was gone before the release took effect.
 struct Released {
   RequestId request{};  // The acquire's.
   bool in_time = false;
+  RequestId operation{};
+};
+
+// Somebody waits for `mode`, which this grant stands against.
+struct Blocked {
+  RequestId request{};
+  Token token{};
+  protocol::Mode mode{};
+};
+
+// The outcome of drop_orphans(), join() and leave().
+struct Done {
+  RequestId operation{};
+  std::optional<Failure> failure;
+  std::string advice;
+};
+
+// Of a lockspace that was joined; may come again unchanged after a reconnect.
+struct LockspaceChanged {
+  protocol::LockspaceState state;
+};
+
+// A new session could not join it again.
+struct LockspaceGone {
+  std::string lockspace;
+  Failure failure = Failure::invalid;
+  std::string advice;
 };
 
 struct QueryAnswered {
@@ -84,7 +147,9 @@ struct Disabled {
 // After close(): nothing follows.
 struct Closed {};
 
-using Event = std::variant<Opened, GrantLost, JeopardyBegan, JeopardyEnded, SessionLost, Granted,
-                           Failed, Released, QueryAnswered, Refused, Disabled, Closed>;
+using Event =
+    std::variant<Opened, GrantLost, JeopardyBegan, JeopardyEnded, SessionLost, Granted, GrantedAll,
+                 Failed, Converted, ConversionFailed, Released, Blocked, Done, LockspaceChanged,
+                 LockspaceGone, QueryAnswered, Refused, Disabled, Closed>;
 
 }  // namespace liblock

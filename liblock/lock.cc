@@ -8,33 +8,19 @@
 #include <string>
 #include <string_view>
 
+#include "liblock/arguments.h"
 #include "liblock/copy_text.h"
 #include "liblock/defaults.h"
 #include "liblock/handle.h"
+#include "liblock/thread_number.h"
 
 namespace {
 
 using liblock::Duration;
 using liblock::guarded;
-using liblock::protocol::Mode;
-
-constexpr const char* kDefaultLockspace = "default";
 
 // Of the last lock_connect() in this thread that failed: it leaves no client that could be asked.
 thread_local std::string connect_advice;
-
-std::string_view lockspace_of(const char* lockspace) {
-  return lockspace == nullptr ? kDefaultLockspace : lockspace;
-}
-
-std::string_view name_of(const void* name, size_t len) {
-  return {static_cast<const char*>(name), name == nullptr ? 0 : len};
-}
-
-// A number that is no mode stays none.
-Mode mode_of(enum lock_mode mode) {
-  return static_cast<Mode>(std::min(static_cast<unsigned>(mode), 255u));
-}
 
 int milliseconds_up(Duration time) {
   const auto whole =
@@ -123,6 +109,14 @@ const char* lock_strerror(int error) {
       return "the file of the fence is damaged: it does not say any more which tokens were seen";
     case LOCK_ERROR_FILE:
       return "the file of the fence is missing, exists already, or cannot be read or written";
+    case LOCK_ERROR_DEADLOCK:
+      return "a deadlock: who waited for this lock would have waited for himself";
+    case LOCK_ERROR_IN_PROGRESS:
+      return "the lock waits or is being converted: cancel that, or wait for its outcome";
+    case LOCK_ERROR_NOT_FOUND:
+      return "there is no such lockspace, orphan or deadlock";
+    case LOCK_ERROR_EXISTS:
+      return "this node is in that lockspace already";
     default:
       return "unknown error";
   }
@@ -160,10 +154,18 @@ int lock_acquire(lock_client* client, const char* lockspace, const void* name, s
                  enum lock_mode mode, int timeout_ms, lock_grant* grant) {
   return guarded(client, [&] {
     if (grant == nullptr) return int{LOCK_ERROR_INVALID};
-    std::optional<Duration> timeout;
-    if (timeout_ms >= 0) timeout = std::chrono::milliseconds(timeout_ms);
-    return client->client.acquire(lockspace_of(lockspace), name_of(name, name_len), mode_of(mode),
-                                  timeout, *grant);
+    liblock::LockRequest request{liblock::lockspace_of(lockspace), liblock::name_of(name, name_len),
+                                 liblock::mode_of(mode)};
+    request.owner = liblock::thread_number();
+    auto timeout = liblock::timeout_of(timeout_ms);
+    if (timeout_ms == 0) {
+      request.flags = base::lock_flag::no_queue;
+      timeout.reset();
+    }
+    lock_outcome outcome{};
+    const int error = client->client.acquire(request, timeout, {}, outcome);
+    if (error == 0 || error == LOCK_ERROR_DEADLOCK) *grant = outcome.grant;
+    return error;
   });
 }
 
@@ -173,7 +175,7 @@ int lock_try(lock_client* client, const char* lockspace, const void* name, size_
 }
 
 int lock_release(lock_client* client, const lock_grant* grant) {
-  return guarded(client, [&] { return client->client.release(*grant); });
+  return guarded(client, [&] { return client->client.release(*grant, 0, std::nullopt); });
 }
 
 uint64_t lock_valid_for_ns(lock_client* client, const lock_grant* grant) {
@@ -214,9 +216,10 @@ int lock_acquire_async(lock_client* client, const char* lockspace, const void* n
   return guarded(client, [&] {
     if (callback == nullptr || (flags & ~unsigned{LOCK_FLAG_TRY}) != 0)
       return int{LOCK_ERROR_INVALID};
-    return client->client.acquire_async(lockspace_of(lockspace), name_of(name, name_len),
-                                        mode_of(mode), (flags & LOCK_FLAG_TRY) != 0, callback, arg,
-                                        request);
+    const liblock::LockRequest asked{liblock::lockspace_of(lockspace),
+                                     liblock::name_of(name, name_len), liblock::mode_of(mode),
+                                     flags};
+    return client->client.acquire_async(asked, {}, {callback, arg}, request);
   });
 }
 
@@ -226,7 +229,9 @@ int lock_cancel(lock_client* client, uint64_t request) {
 
 int lock_release_async(lock_client* client, const lock_grant* grant, lock_done_fn* callback,
                        void* arg) {
-  return guarded(client, [&] { return client->client.release_async(*grant, callback, arg); });
+  return guarded(client, [&] {
+    return client->client.release_async(*grant, 0, std::nullopt, {callback, arg});
+  });
 }
 
 int lock_state(lock_client* client) {

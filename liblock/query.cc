@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "liblock/copy_steps.h"
 #include "liblock/handle.h"
 
 namespace {
@@ -81,6 +82,58 @@ int show(lock_client* client, Show question, lock_show_fn* callback, void* arg) 
         item.pid = from.pid;
         item.uid = from.uid;
         item.command = bytes_of(from.command);
+        item.stale = page.stale;
+        item.waiting = from.waiting;
+        item.wants = mode_of(from.wants);
+        item.flags = from.flags;
+        item.position = from.position;
+        item.since = from.since;
+        item.owner = from.owner;
+        item.orphan = from.orphan;
+        item.has_value = page.has_value;
+        item.value_invalid = page.value_invalid;
+        static_assert(sizeof item.value == sizeof page.value);
+        std::memcpy(item.value, page.value.data(), sizeof item.value);
+        if (const int stop = callback(&item, arg)) return stop;
+      }
+      return 0;
+    });
+    if (error != 0 || !more) return error;
+  }
+}
+
+std::vector<lock_lockspace_member> members_of(const std::vector<LockspaceMember>& from) {
+  std::vector<lock_lockspace_member> members;
+  for (const LockspaceMember& member : from) {
+    members.push_back({base::value(member.node), member.slot});
+  }
+  return members;
+}
+
+int lockspaces(lock_client* client, LockspacesQuery question, lock_lockspaces_fn* callback,
+               void* arg) {
+  for (;;) {
+    bool more = false;
+    const int error = ask<LockspacesPage>(client, question, [&](const LockspacesPage& page) {
+      more = page.more;
+      if (more && page.items.empty()) return int{LOCK_ERROR_PROTOCOL};
+      for (const LockspaceItem& from : page.items) {
+        // A listing that does not move on would never end.
+        if (from.state.lockspace <= question.after) return int{LOCK_ERROR_PROTOCOL};
+        question.after = from.state.lockspace;
+        const auto members = members_of(from.state.members);
+        const auto failed = members_of(from.state.failed);
+        lock_lockspace_item item{};
+        item.name = bytes_of(from.state.lockspace);
+        item.generation = from.state.generation;
+        item.recovered = from.state.recovered;
+        item.members = members.data();
+        item.members_len = members.size();
+        item.failed = failed.data();
+        item.failed_len = failed.size();
+        item.uid = from.uid;
+        item.gid = from.gid;
+        item.permissions = from.permissions;
         item.stale = page.stale;
         if (const int stop = callback(&item, arg)) return stop;
       }
@@ -301,6 +354,25 @@ int lock_why(lock_client* client, std::uint32_t back, lock_why_info* info) {
       std::memcpy(info, &all, std::min(info->size, sizeof all));
       return 0;
     });
+  });
+}
+
+int lock_past_deadlock(lock_client* client, uint32_t back, uint64_t* session, uint64_t* request,
+                       lock_deadlock_step* steps, size_t count) {
+  return liblock::guarded(client, [&] {
+    return ask<DeadlockAnswer>(client, DeadlockQuery{0, back}, [&](const DeadlockAnswer& answer) {
+      if (!answer.found) return int{LOCK_ERROR_NOT_FOUND};
+      if (session != nullptr) *session = base::value(answer.victim);
+      if (request != nullptr) *request = base::value(answer.request);
+      return liblock::copy_steps(answer.steps, steps, count);
+    });
+  });
+}
+
+int lock_lockspaces(lock_client* client, lock_lockspaces_fn* callback, void* arg) {
+  return liblock::guarded(client, [&] {
+    return callback == nullptr ? int{LOCK_ERROR_INVALID}
+                               : lockspaces(client, LockspacesQuery{}, callback, arg);
   });
 }
 

@@ -6,64 +6,117 @@
 #include "base/mutant.h"
 
 namespace liblock {
+namespace {
+
+std::uint64_t ids_of(const Command& command) {
+  const auto* all = std::get_if<AcquireAllCommand>(&command);
+  return all == nullptr ? 1 : all->parts.size();
+}
+
+RequestId after(RequestId id, std::uint64_t count) {
+  return RequestId{base::value(id) + count};
+}
+
+}  // namespace
 
 RequestId Requests::add(Command command) {
-  last_ = RequestId{base::value(last_) + 1};
-  if (std::holds_alternative<AcquireCommand>(command)) ++acquires_;
-  if (const auto* cancel = std::get_if<CancelCommand>(&command))
-    cancelling_.insert(cancel->acquire);
-  entries_.emplace(last_, Entry{std::move(command)});
-  unsent_.insert(last_);
-  unanswered_.insert(last_);
-  return last_;
+  const RequestId id = after(last_, 1);
+  last_ = after(last_, ids_of(command));
+  if (const auto* cancel = std::get_if<CancelCommand>(&command)) {
+    cancelling_.insert(cancel->target);
+  }
+  insert(id, Entry{std::move(command)});
+  return id;
+}
+
+void Requests::add_again(RequestId id, Command command) {
+  Entry entry{std::move(command)};
+  entry.again = true;
+  insert(id, std::move(entry));
+}
+
+void Requests::insert(RequestId id, Entry entry) {
+  entry.ids = ids_of(entry.command);
+  const auto [at, added] = entries_.emplace(id, std::move(entry));
+  CHECK(added);
+  count(at->second, true);
+  unsend(id, at->second);
+  unanswered_.insert(id);
+}
+
+void Requests::count(const Entry& entry, bool come) {
+  std::size_t& counter = std::holds_alternative<AcquireCommand>(entry.command) ||
+                                 std::holds_alternative<AcquireAllCommand>(entry.command)
+                             ? acquires_
+                         : std::holds_alternative<ConvertCommand>(entry.command) ? conversions_
+                                                                                 : others_;
+  const bool of_a_lock = std::holds_alternative<ReleaseCommand>(entry.command) ||
+                         std::holds_alternative<CancelCommand>(entry.command);
+  if (!of_a_lock) counter = come ? counter + entry.ids : counter - entry.ids;
+}
+
+void Requests::unsend(RequestId id, Entry& entry) {
+  entry.sent = false;
+  entry.parts = 0;
+  unsent_.insert(id);
+  if (entry.again) unsent_again_.insert(id);
+}
+
+// The entry that the id belongs to.
+Requests::Entries::const_iterator Requests::at(RequestId id) const {
+  auto next = entries_.upper_bound(id);
+  if (next == entries_.begin()) return entries_.end();
+  const auto found = std::prev(next);
+  return id < after(found->first, found->second.ids) ? found : entries_.end();
 }
 
 Command* Requests::find(RequestId id) {
-  const auto found = entries_.find(id);
-  return found == entries_.end() ? nullptr : &found->second.command;
+  const auto found = at(id);
+  return found == entries_.end() ? nullptr : &entries_.at(found->first).command;
 }
 
-AcquireCommand* Requests::find_acquire(RequestId id) {
-  Command* command = find(id);
-  return command == nullptr ? nullptr : std::get_if<AcquireCommand>(command);
+RequestId Requests::first_id(RequestId id) const {
+  const auto found = at(id);
+  CHECK(found != entries_.end());
+  return found->first;
 }
 
 bool Requests::seen(RequestId id) const {
-  const auto found = entries_.find(id);
+  const auto found = at(id);
   return found != entries_.end() && found->second.seen;
 }
 
-void Requests::on_queued(RequestId id) {
-  Entry& entry = entries_.at(id);
-  if (!entry.sent || entry.answered) return;
-  entry.answered = true;
-  --in_flight_;
-  unanswered_.erase(id);
+void Requests::on_answered(RequestId id) {
+  const RequestId first = first_id(id);
+  Entry& entry = entries_.at(first);
+  if (!entry.sent || entry.answered()) return;
+  entry.parts |= std::uint64_t{1} << (base::value(id) - base::value(first));
+  if (!entry.answered()) return;
+  in_flight_ -= entry.ids;
+  unanswered_.erase(first);
 }
 
 void Requests::resolve(RequestId id) {
-  const auto found = entries_.find(id);
+  const auto found = at(id);
   CHECK(found != entries_.end());
   const Entry& entry = found->second;
-  if (entry.sent && !entry.answered) --in_flight_;
-  if (std::holds_alternative<AcquireCommand>(entry.command)) --acquires_;
+  if (entry.sent && !entry.answered()) in_flight_ -= entry.ids;
+  count(entry, false);
   if (const auto* cancel = std::get_if<CancelCommand>(&entry.command)) {
-    cancelling_.erase(cancel->acquire);
+    cancelling_.erase(cancel->target);
   }
-  unsent_.erase(id);
-  unanswered_.erase(id);
+  unsent_.erase(found->first);
+  unsent_again_.erase(found->first);
+  unanswered_.erase(found->first);
   entries_.erase(found);
 }
 
 void Requests::on_disconnected() {
   in_flight_ = 0;
-  for (auto& [id, entry] : entries_) {
-    entry.sent = entry.answered = false;
-    unsent_.insert(id);
-  }
+  for (auto& [id, entry] : entries_) unsend(id, entry);
   if (MUTANT("client_resends_with_new_request_id")) {
     for (RequestId id : ids()) {
-      if (!seen(id)) continue;
+      if (!seen(id) || find<ConvertCommand>(id) != nullptr) continue;
       const Command again = *find(id);
       resolve(id);
       add(again);
@@ -74,25 +127,31 @@ void Requests::on_disconnected() {
 void Requests::on_new_session() {
   in_flight_ = 0;
   for (auto& [id, entry] : entries_) {
-    CHECK(std::holds_alternative<AcquireCommand>(entry.command));
-    entry.seen = entry.sent = entry.answered = false;
-    unsent_.insert(id);
+    entry.seen = false;
+    unsend(id, entry);
     unanswered_.insert(id);
   }
 }
 
+bool Requests::in_window(RequestId id, std::uint64_t ids) const {
+  const std::uint64_t last = base::value(id) + ids - 1;
+  const std::uint64_t mark = base::value(acknowledged());
+  return last <= mark || last - mark <= protocol::kRequestWindow;
+}
+
 std::optional<Requests::Outgoing> Requests::send_next() {
-  if (unsent_.empty() || in_flight_ >= protocol::kInFlightMax) return std::nullopt;
-  const RequestId id = *unsent_.begin();
-  const RequestId mark = acknowledged();
-  if (id > mark && base::value(id) - base::value(mark) > protocol::kRequestWindow) {
+  if (unsent_.empty()) return std::nullopt;
+  RequestId id = *unsent_.begin();
+  if (!unsent_again_.empty() && in_window(*unsent_again_.begin(), 1)) id = *unsent_again_.begin();
+  Entry& entry = entries_.at(id);
+  if (in_flight_ + entry.ids > protocol::kInFlightMax || !in_window(id, entry.ids)) {
     return std::nullopt;
   }
-  unsent_.erase(unsent_.begin());
-  Entry& entry = entries_.at(id);
+  unsent_.erase(id);
+  unsent_again_.erase(id);
   entry.seen = entry.sent = true;
-  ++in_flight_;
-  return Outgoing{id, mark, &entry.command};
+  in_flight_ += entry.ids;
+  return Outgoing{id, acknowledged(), &entry.command};
 }
 
 RequestId Requests::acknowledged() const {

@@ -4,71 +4,60 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
-#include <string>
-#include <variant>
 #include <vector>
 
 #include "base/ids.h"
+#include "liblock/commands.h"
 #include "liblock/protocol/messages.h"
 
 namespace liblock {
-
-using base::RequestId;
-using base::Token;
-
-struct AcquireCommand {
-  std::string lockspace;
-  std::string resource;
-  protocol::Mode mode{};
-  bool no_queue = false;
-  bool forgotten = false;  // Nobody waits for the outcome: what is granted is given back.
-};
-
-struct ReleaseCommand {
-  RequestId acquire{};
-  Token token{};
-  bool reported = false;  // Somebody waits for the outcome.
-};
-
-struct CancelCommand {
-  RequestId acquire{};
-};
-
-using Command = std::variant<AcquireCommand, ReleaseCommand, CancelCommand>;
 
 class Requests {
  public:
   // The ids begin after `last`.
   explicit Requests(RequestId last) : last_(last) {}
 
-  // Under the next id.
+  // Under the next id, or the next ids: what is returned is the first.
   RequestId add(Command command);
 
-  // Null if there is no such command, or it has had its final answer. Valid until the next call
-  // that is not const.
-  Command* find(RequestId id);
-  AcquireCommand* find_acquire(RequestId id);
+  // A command of the session before, to be sent in this one under the id that it had there, and
+  // before others wherever the limits of the protocol allow it.
+  void add_again(RequestId id, Command command);
 
-  // The cancellation of this acquire, if one is under way.
-  bool cancelling(RequestId acquire) const { return cancelling_.count(acquire) != 0; }
+  // Null if there is no such command, or it has had its final answer. Of one with several ids each
+  // finds it. Valid until the next call that is not const.
+  Command* find(RequestId id);
+  template <typename Kind>
+  Kind* find(RequestId id) {
+    Command* command = find(id);
+    return command == nullptr ? nullptr : std::get_if<Kind>(command);
+  }
+
+  // The first id of the command that `id` is of; there is one.
+  RequestId first_id(RequestId id) const;
+
+  // A cancellation of this acquire or conversion is under way.
+  bool cancelling(RequestId target) const { return cancelling_.count(target) != 0; }
 
   // Whether the daemon may have seen it in this session.
   bool seen(RequestId id) const;
 
-  // It stands in the queue: answered, but not for good.
-  void on_queued(RequestId id);
+  // It stands in the queue: answered, but not for good. Of a command with several ids, each has to
+  // be answered, one way or the other.
+  void on_answered(RequestId id);
 
-  // It has had its final answer.
+  // The command has had its final answer.
   void resolve(RequestId id);
 
   // Nothing is on its way any more: all is to be sent again, under the same ids.
   void on_disconnected();
 
-  // The daemon knows nothing of us: only acquires are left, to be sent under the same ids. The
-  // caller has resolved the others.
+  // The daemon knows nothing of us: only acquires and joins are left, to be sent under the same
+  // ids. The caller has resolved the others.
   void on_new_session();
 
   // The next command that may be sent, marked as sent; none if all are, or the limits of the
@@ -83,26 +72,42 @@ class Requests {
   // All up to this id are answered and will not be sent again, but for queued ones.
   RequestId acknowledged() const;
 
-  // The ids of all commands, in order.
+  // The first ids of all commands, in order.
   std::vector<RequestId> ids() const;
 
-  std::size_t acquires() const { return acquires_; }
+  std::size_t acquires() const { return acquires_; }        // Locks that are asked for,
+  std::size_t conversions() const { return conversions_; }  // and locks that convert.
+  std::size_t others() const { return others_; }            // Neither about a lock.
 
  private:
   struct Entry {
     Command command;
-    bool seen = false;      // By the daemon, perhaps, in this session.
-    bool sent = false;      // On this connection.
-    bool answered = false;  // On this connection: it stands in the queue.
+    std::uint64_t ids = 1;
+    bool again = false;
+    bool seen = false;        // By the daemon, perhaps, in this session.
+    bool sent = false;        // On this connection.
+    std::uint64_t parts = 0;  // Those answered on this connection, a bit for each id.
+
+    bool answered() const { return parts == ~std::uint64_t{0} >> (64 - ids); }
   };
 
+  using Entries = std::map<RequestId, Entry>;
+  Entries::const_iterator at(RequestId id) const;
+  void insert(RequestId id, Entry entry);
+  void unsend(RequestId id, Entry& entry);
+  bool in_window(RequestId id, std::uint64_t ids) const;
+  void count(const Entry& entry, bool come);
+
   RequestId last_{};
-  std::map<RequestId, Entry> entries_;
+  Entries entries_;
   std::set<RequestId> unsent_;
-  std::set<RequestId> unanswered_;  // In this session.
-  std::set<RequestId> cancelling_;  // Acquires.
-  std::size_t in_flight_ = 0;       // Sent and not answered.
+  std::set<RequestId> unsent_again_;  // Of those, what goes first.
+  std::set<RequestId> unanswered_;    // In this session.
+  std::set<RequestId> cancelling_;
+  std::size_t in_flight_ = 0;  // Ids sent and not answered.
   std::size_t acquires_ = 0;
+  std::size_t conversions_ = 0;
+  std::size_t others_ = 0;
 };
 
 }  // namespace liblock

@@ -21,6 +21,12 @@ enum class Kind : std::uint8_t {
   expire,
   purge,
   cold_end,
+  acquire_all,
+  convert,
+  time_out,
+  drop_orphans,
+  join_lockspace,
+  leave_lockspace,
 };
 
 void put(base::ByteWriter& out, SessionId session, Generation generation) {
@@ -40,6 +46,11 @@ void put(base::ByteWriter& out, std::string_view name, std::size_t least, std::s
   out.bytes(base::bytes_of(name));
 }
 
+void put(base::ByteWriter& out, const std::optional<dlm::ValueBlock>& value) {
+  out.u8(value ? 1 : 0);
+  if (value) out.bytes(*value);
+}
+
 struct Writer {
   base::ByteWriter& out;
 
@@ -51,6 +62,7 @@ struct Writer {
     out.bytes(open.secret.bits);
     out.bytes(open.instance.bits);
     out.u32(open.uid);
+    out.u32(open.gid);
     out.u32(open.pid);
     put(out, open.program, 0, kProgramBytesMax);
   }
@@ -76,9 +88,36 @@ struct Writer {
     kind(Kind::acquire);
     put(out, acquire.request);
     out.u8(static_cast<std::uint8_t>(acquire.mode));
-    out.u8(acquire.try_only ? 1 : 0);
+    out.u32(acquire.flags);
+    out.u64(base::value(acquire.owner));
+    out.u32(acquire.patience);
     put(out, acquire.lockspace, 1, dlm::kMaxLockspaceName);
     put(out, acquire.resource, 1, dlm::kMaxResourceName);
+  }
+
+  void operator()(const AcquireAll& all) const {
+    kind(Kind::acquire_all);
+    put(out, all.request);
+    out.u32(all.flags);
+    out.u64(base::value(all.owner));
+    out.u32(all.patience);
+    CHECK(!all.parts.empty() && all.parts.size() <= dlm::kMaxParts);
+    out.u8(static_cast<std::uint8_t>(all.parts.size()));
+    for (const AcquirePart& part : all.parts) {
+      out.u8(static_cast<std::uint8_t>(part.mode));
+      put(out, part.lockspace, 1, dlm::kMaxLockspaceName);
+      put(out, part.resource, 1, dlm::kMaxResourceName);
+    }
+  }
+
+  void operator()(const Convert& convert) const {
+    kind(Kind::convert);
+    put(out, convert.request);
+    out.u64(base::value(convert.lock));
+    out.u8(static_cast<std::uint8_t>(convert.mode));
+    out.u32(convert.flags);
+    out.u32(convert.patience);
+    put(out, convert.value);
   }
 
   void operator()(const Release& release) const {
@@ -86,12 +125,43 @@ struct Writer {
     put(out, release.request);
     out.u64(base::value(release.lock));
     out.u64(base::value(release.token));
+    out.u32(release.flags);
+    put(out, release.value);
   }
 
   void operator()(const Cancel& cancel) const {
     kind(Kind::cancel);
     put(out, cancel.request);
     out.u64(base::value(cancel.lock));
+  }
+
+  void operator()(const TimeOut& time_out) const {
+    kind(Kind::time_out);
+    put(out, time_out.session, time_out.generation);
+    out.u64(base::value(time_out.lock));
+    out.u64(base::value(time_out.waiting));
+  }
+
+  void operator()(const DropOrphans& drop) const {
+    kind(Kind::drop_orphans);
+    put(out, drop.request);
+    out.node(drop.node);
+    out.u32(drop.pid);
+  }
+
+  void operator()(const JoinLockspace& join) const {
+    kind(Kind::join_lockspace);
+    put(out, join.request);
+    out.u8(static_cast<std::uint8_t>(join.kind));
+    out.u16(join.permissions);
+    put(out, join.lockspace, 1, dlm::kMaxLockspaceName);
+  }
+
+  void operator()(const LeaveLockspace& leave) const {
+    kind(Kind::leave_lockspace);
+    put(out, leave.request);
+    out.u8(leave.force ? 1 : 0);
+    put(out, leave.lockspace, 1, dlm::kMaxLockspaceName);
   }
 
   void operator()(const Expire& expire) const {
@@ -132,6 +202,14 @@ bool flag_of(base::ByteReader& in) {
   return in.count8(1) == 1;
 }
 
+std::optional<dlm::ValueBlock> value_of(base::ByteReader& in) {
+  if (!flag_of(in)) return std::nullopt;
+  dlm::ValueBlock value;
+  const base::Bytes taken = in.bytes(value.size());
+  std::copy(taken.begin(), taken.end(), value.begin());
+  return value;
+}
+
 // Fields are read in the order in which they are named here: braces promise it.
 Request request_of(base::ByteReader& in) {
   return {SessionId{in.u64()}, Generation{in.u64()}, RequestId{in.u64()}, RequestId{in.u64()}};
@@ -143,6 +221,7 @@ Open open_of(base::ByteReader& in) {
           instance_of(in),
           in.u32(),
           in.u32(),
+          in.u32(),
           name_of(in, 0, kProgramBytesMax)};
 }
 
@@ -150,10 +229,47 @@ Acquire acquire_of(base::ByteReader& in) {
   Acquire acquire;
   acquire.request = request_of(in);
   acquire.mode = mode_of(in);
-  acquire.try_only = flag_of(in);
+  acquire.flags = in.u32();
+  acquire.owner = dlm::Owner{in.u64()};
+  acquire.patience = in.u32();
   acquire.lockspace = name_of(in, 1, dlm::kMaxLockspaceName);
   acquire.resource = name_of(in, 1, dlm::kMaxResourceName);
   return acquire;
+}
+
+AcquireAll acquire_all_of(base::ByteReader& in) {
+  AcquireAll all;
+  all.request = request_of(in);
+  all.flags = in.u32();
+  all.owner = dlm::Owner{in.u64()};
+  all.patience = in.u32();
+  const std::uint32_t parts = in.count8(dlm::kMaxParts);
+  if (parts == 0) in.fail();
+  for (std::uint32_t i = 0; i < parts && !in.failed(); ++i) {
+    AcquirePart part;
+    part.mode = mode_of(in);
+    part.lockspace = name_of(in, 1, dlm::kMaxLockspaceName);
+    part.resource = name_of(in, 1, dlm::kMaxResourceName);
+    all.parts.push_back(std::move(part));
+  }
+  return all;
+}
+
+Convert convert_of(base::ByteReader& in) {
+  Convert convert;
+  convert.request = request_of(in);
+  convert.lock = RequestId{in.u64()};
+  convert.mode = mode_of(in);
+  convert.flags = in.u32();
+  convert.patience = in.u32();
+  convert.value = value_of(in);
+  return convert;
+}
+
+JoinLockspace join_of(base::ByteReader& in) {
+  constexpr auto kLast = static_cast<std::uint32_t>(JoinLockspace::Kind::create_new);
+  return {request_of(in), JoinLockspace::Kind{static_cast<std::uint8_t>(in.count8(kLast))},
+          in.u16(), name_of(in, 1, dlm::kMaxLockspaceName)};
 }
 
 Command::Body body_of(base::ByteReader& in) {
@@ -169,7 +285,7 @@ Command::Body body_of(base::ByteReader& in) {
     case Kind::acquire:
       return acquire_of(in);
     case Kind::release:
-      return Release{request_of(in), RequestId{in.u64()}, Token{in.u64()}};
+      return Release{request_of(in), RequestId{in.u64()}, Token{in.u64()}, in.u32(), value_of(in)};
     case Kind::cancel:
       return Cancel{request_of(in), RequestId{in.u64()}};
     case Kind::expire:
@@ -178,6 +294,19 @@ Command::Body body_of(base::ByteReader& in) {
       return Purge{};
     case Kind::cold_end:
       return ColdEnd{in.ring()};
+    case Kind::acquire_all:
+      return acquire_all_of(in);
+    case Kind::convert:
+      return convert_of(in);
+    case Kind::time_out:
+      return TimeOut{SessionId{in.u64()}, Generation{in.u64()}, RequestId{in.u64()},
+                     RequestId{in.u64()}};
+    case Kind::drop_orphans:
+      return DropOrphans{request_of(in), in.node(), in.u32()};
+    case Kind::join_lockspace:
+      return join_of(in);
+    case Kind::leave_lockspace:
+      return LeaveLockspace{request_of(in), flag_of(in), name_of(in, 1, dlm::kMaxLockspaceName)};
   }
   in.fail();
   return Purge{};
@@ -195,6 +324,7 @@ Instance instance_of(base::ByteReader& in) {
 void encode(const Command& command, base::Buffer& out) {
   base::ByteWriter writer(out);
   writer.ring(command.ring);
+  writer.u32(command.second);
   std::visit(Writer{writer}, command.body);
 }
 
@@ -202,6 +332,7 @@ std::optional<Command> decode_command(base::Bytes bytes) {
   base::ByteReader in(bytes);
   Command command;
   command.ring = in.ring();
+  command.second = in.u32();
   command.body = body_of(in);
   if (!in.finish()) return std::nullopt;
   return command;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/ids.h"
@@ -75,6 +76,7 @@ struct Open {
   Secret secret;
   Instance instance;
   std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
   std::uint32_t pid = 0;
   std::string program;
 
@@ -108,32 +110,110 @@ struct Close {
   friend bool operator==(const Close&, const Close&) = default;
 };
 
-// Requests a lock; the request's number is the lock's name from now on. `try_only`: now or never.
+// Requests a lock; the request's number is the lock's name from now on. With adopt_orphan it takes
+// over a lock that a process of the sender's node left behind.
 struct Acquire {
   Request request;
   std::string lockspace;
   std::string resource;
   dlm::Mode mode{};
-  bool try_only = false;
+  dlm::LockFlags flags = 0;
+  dlm::Owner owner{};
+  dlm::Patience patience = 0;
 
   friend bool operator==(const Acquire&, const Acquire&) = default;
 };
 
-// Gives up the held lock that request `lock` acquired, if it was granted with this token.
+struct AcquirePart {
+  std::string lockspace;
+  std::string resource;
+  dlm::Mode mode{};
+
+  friend bool operator==(const AcquirePart&, const AcquirePart&) = default;
+};
+
+// Requests all of these or none; the locks are named by the request's number and those after it,
+// and each of these numbers has a reply.
+struct AcquireAll {
+  Request request;
+  dlm::LockFlags flags = 0;
+  dlm::Owner owner{};
+  dlm::Patience patience = 0;
+  std::vector<AcquirePart> parts;
+
+  friend bool operator==(const AcquireAll&, const AcquireAll&) = default;
+};
+
+// Another mode for the held lock that request `lock` acquired.
+struct Convert {
+  Request request;
+  RequestId lock{};
+  dlm::Mode mode{};
+  dlm::LockFlags flags = 0;
+  dlm::Patience patience = 0;
+  std::optional<dlm::ValueBlock> value{};
+
+  friend bool operator==(const Convert&, const Convert&) = default;
+};
+
+// Gives up the held lock that request `lock` acquired, if it was granted with this token; by force
+// also one that waits.
 struct Release {
   Request request;
   RequestId lock{};
   Token token{};
+  dlm::LockFlags flags = 0;
+  std::optional<dlm::ValueBlock> value{};
 
   friend bool operator==(const Release&, const Release&) = default;
 };
 
-// Withdraws the request `lock` if it still waits.
+// Withdraws the request `lock` if it still waits, or the conversion of that lock.
 struct Cancel {
   Request request;
   RequestId lock{};
 
   friend bool operator==(const Cancel&, const Cancel&) = default;
+};
+
+// The patience of what `waiting` asked for is at an end, by the clock of the sender, who serves the
+// session: the request `lock`, or the conversion `waiting` of that lock.
+struct TimeOut {
+  SessionId session{};
+  Generation generation{};
+  RequestId lock{};
+  RequestId waiting{};
+
+  friend bool operator==(const TimeOut&, const TimeOut&) = default;
+};
+
+// Ends the locks that processes of a node left behind; of all if there is no `pid`.
+struct DropOrphans {
+  Request request;
+  base::NodeId node{};
+  std::uint32_t pid = 0;
+
+  friend bool operator==(const DropOrphans&, const DropOrphans&) = default;
+};
+
+// Makes the session a user of a lockspace, and the sender a member of it or once more so.
+struct JoinLockspace {
+  enum class Kind : std::uint8_t { open, create, create_new };
+  Request request;
+  Kind kind{};
+  std::uint16_t permissions = 0;
+  std::string lockspace;
+
+  friend bool operator==(const JoinLockspace&, const JoinLockspace&) = default;
+};
+
+// Undoes one create; the last one takes the sender out of the lockspace.
+struct LeaveLockspace {
+  Request request;
+  bool force = false;
+  std::string lockspace;
+
+  friend bool operator==(const LeaveLockspace&, const LeaveLockspace&) = default;
 };
 
 // The wait of this mark is over: whoever had the session has stopped relying on it.
@@ -157,11 +237,17 @@ struct ColdEnd {
 
 struct Command {
   using Body =
-      std::variant<Open, Resume, Detached, Close, Acquire, Release, Cancel, Expire, Purge, ColdEnd>;
+      std::variant<Open, Resume, Detached, Close, Acquire, Release, Cancel, Expire, Purge, ColdEnd,
+                   AcquireAll, Convert, TimeOut, DropOrphans, JoinLockspace, LeaveLockspace>;
 
   // The regular configuration in which it was multicast. Numbered in another, it is dropped by all.
   RingId ring;
+
   Body body;
+
+  // Of 1970, by the wall clock of the sender: for people who ask since when a lock is held. Nothing
+  // is decided by it.
+  std::uint32_t second = 0;
 
   friend bool operator==(const Command&, const Command&) = default;
 };

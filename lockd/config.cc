@@ -91,6 +91,7 @@ class ConfigReader {
     const toml::table* timing = top.table("timing");
     const toml::table* network = top.table("network");
     const toml::table* limits = top.table("limits");
+    const toml::table* compat = top.table("compat");
     pending_.push_back(top);
 
     read_cluster(reader(cluster, "cluster"));
@@ -99,6 +100,7 @@ class ConfigReader {
     read_timing(reader(timing, "timing"));
     read_network(reader(network, "network"));
     read_limits(reader(limits, "limits"));
+    read_compat(reader(compat, "compat"));
     finish_tables();
     if (!complaints_.any()) final_checks(top);
     if (complaints_.any()) return base::error(complaints_.text());
@@ -118,7 +120,10 @@ class ConfigReader {
 
   std::string path(TableReader& table, std::string_view key, const std::string& what,
                    const std::optional<std::string>& otherwise) {
-    const std::string text = table.text(key, what, otherwise);
+    return full_path(table.text(key, what, otherwise));
+  }
+
+  std::string full_path(const std::string& text) const {
     if (text.empty() || text.front() == '/') return text;
     return (std::filesystem::path(config_.source).parent_path() / text).lexically_normal();
   }
@@ -307,6 +312,13 @@ class ConfigReader {
     config_.connections_max = table.number("connections", 1, 65'536, 4096);
     config_.unwritten_bytes_max =
         table.number("unwritten_bytes", 65'536, 256 * 1024 * 1024, 256 * 1024);
+    pending_.push_back(std::move(table));
+  }
+
+  void read_compat(TableReader table) {
+    const std::string what = "\"none\", or the path of a folder that only this lockd writes in";
+    const std::string text = table.text("dlm_tree", what, "none");
+    if (text != "none") config_.dlm_tree = full_path(text);
     pending_.push_back(std::move(table));
   }
 

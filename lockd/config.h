@@ -91,6 +91,9 @@ struct Config {
   std::size_t connections_max = 0;
   std::size_t unwritten_bytes_max = 0;
 
+  // Where lockspaces are shown as files (lockd/dlm_tree.h); empty: nowhere.
+  std::string dlm_tree;
+
   // Allowed, but not what most people want. Each names its line.
   std::vector<std::string> warnings;
 

@@ -25,10 +25,6 @@ std::string as_text(base::Bytes bytes) {
   return base::text_of(bytes);
 }
 
-protocol::Mode mode_of(dlm::Mode mode) {
-  return static_cast<protocol::Mode>(mode);
-}
-
 std::string_view state_word(const ReplicaStatus& status) {
   return status.cold && status.phase == ReplicaPhase::active ? "cold" : to_string(status.phase);
 }
@@ -54,6 +50,30 @@ void add(std::vector<protocol::Counter>& counters, const ReplicaStatistics& of) 
   for (const auto& [name, value] : values) counters.push_back({name, value});
 }
 
+protocol::ShowLock shown(const State& table, const dlm::LockView& lock) {
+  protocol::ShowLock shown;
+  shown.granted = lock.granted;
+  shown.waiting = lock.waiting;
+  shown.mode = lock.mode;
+  shown.wants = lock.wants;
+  shown.token = lock.token;
+  shown.flags = lock.flags;
+  shown.position = static_cast<std::uint32_t>(lock.position);
+  shown.since = lock.since;
+  shown.owner = base::value(lock.owner);
+  shown.orphan = lock.orphan;
+  shown.session = lock.lock.session;
+  shown.request = lock.lock.acquired_by;
+  if (const Session* session = table.find(lock.lock.session)) {
+    shown.node = session->at.node;
+    shown.orphaned = session->orphaned();
+    shown.pid = session->pid;
+    shown.uid = session->uid;
+    shown.command = session->program;
+  }
+  return shown;
+}
+
 }  // namespace
 
 Queries::Queries(QueriesConfig config, base::Processor self, const Replica& replica)
@@ -68,7 +88,7 @@ protocol::ListItem Queries::item_of(const State& table, const dlm::ResourceView&
   bool first = true;
   const std::size_t holders = std::min(resource.holders, kHoldersLookedAt);
   table.locks().visit_locks(resource.name, 0, holders, [&](const dlm::LockView& lock) {
-    item.mode = std::max(item.mode, mode_of(lock.mode));
+    item.mode = std::max(item.mode, lock.mode);
     if (!std::exchange(first, false)) return;
     item.token = lock.token;
     if (const Session* session = table.find(lock.lock.session)) {
@@ -117,24 +137,86 @@ protocol::ShowPage Queries::answer(Instant, const protocol::Show& query) const {
   const dlm::ResourceName name{base::bytes_of(query.lockspace), base::bytes_of(query.resource)};
   const auto resource = table->locks().find(name);
   if (!resource) return page;
-  table->locks().visit_locks(name, query.skip, protocol::kShowLocksMax,
-                             [&](const dlm::LockView& lock) {
-                               protocol::ShowLock shown;
-                               shown.granted = lock.granted;
-                               shown.mode = mode_of(lock.mode);
-                               shown.token = lock.token;
-                               shown.session = lock.lock.session;
-                               shown.request = lock.lock.acquired_by;
-                               if (const Session* session = table->find(lock.lock.session)) {
-                                 shown.node = session->at.node;
-                                 shown.orphaned = session->orphaned();
-                                 shown.pid = session->pid;
-                                 shown.uid = session->uid;
-                                 shown.command = session->program;
-                               }
-                               page.locks.push_back(std::move(shown));
-                             });
-  page.more = query.skip + page.locks.size() < resource->holders + resource->waiters;
+  page.has_value = resource->value != nullptr;
+  page.value_invalid = resource->value_invalid;
+  if (resource->value) page.value = *resource->value;
+  table->locks().visit_locks(
+      name, query.skip, protocol::kShowLocksMax,
+      [&](const dlm::LockView& lock) { page.locks.push_back(shown(*table, lock)); });
+  page.more = query.skip + page.locks.size() < table->locks().count_on(name);
+  return page;
+}
+
+protocol::LockRef Queries::ref_to(const dlm::LockName& lock) const {
+  protocol::LockRef ref;
+  ref.session = lock.session;
+  ref.acquire = lock.acquired_by;
+  const State* table = replica_.last_table();
+  if (const Session* session = table ? table->find(lock.session) : nullptr) {
+    ref.node = session->at.node;
+    ref.pid = session->pid;
+    ref.command = session->program;
+  }
+  return ref;
+}
+
+std::vector<protocol::DeadlockStep> Queries::steps_of(const dlm::Deadlock& deadlock) const {
+  std::vector<protocol::DeadlockStep> steps;
+  for (const dlm::DeadlockStep& step : deadlock.steps) {
+    if (steps.size() == protocol::kDeadlockStepsMax) break;
+    steps.push_back({ref_to(step.waits), step.wants, ref_to(step.blocker), step.has, step.lockspace,
+                     step.resource});
+  }
+  return steps;
+}
+
+protocol::Deadlock Queries::describe(const dlm::Deadlock& deadlock) const {
+  return {deadlock.request, steps_of(deadlock)};
+}
+
+protocol::DeadlockAnswer Queries::answer(Instant, const protocol::DeadlockQuery& query) const {
+  protocol::DeadlockAnswer answer;
+  answer.query = query.query;
+  const State* table = replica_.last_table();
+  if (table == nullptr || query.back >= table->deadlocks().size()) return answer;
+  const dlm::Deadlock& deadlock = table->deadlocks()[table->deadlocks().size() - 1 - query.back];
+  answer.found = true;
+  answer.victim = deadlock.victim.session;
+  answer.request = deadlock.request;
+  answer.steps = steps_of(deadlock);
+  return answer;
+}
+
+protocol::LockspaceState state_of(const std::string& name, const Lockspace& lockspace) {
+  protocol::LockspaceState state;
+  state.lockspace = name;
+  state.generation = lockspace.generation;
+  state.recovered = lockspace.gone.empty();
+  const auto add = [](std::vector<protocol::LockspaceMember>& to,
+                      const std::vector<LockspaceMember>& members) {
+    for (const LockspaceMember& member : members) {
+      if (to.size() < protocol::kMembersMax) to.push_back({member.processor.node, member.slot});
+    }
+  };
+  add(state.members, lockspace.members);
+  add(state.failed, lockspace.gone);
+  return state;
+}
+
+protocol::LockspacesPage Queries::answer(Instant, const protocol::LockspacesQuery& query) const {
+  protocol::LockspacesPage page;
+  page.query = query.query;
+  page.stale = replica_.table() == nullptr;
+  const State* table = replica_.last_table();
+  if (table == nullptr) return page;
+  const auto& all = table->lockspaces().all();
+  auto at = all.upper_bound(query.after);
+  for (; at != all.end() && page.items.size() < protocol::kLockspacesMax; ++at) {
+    const Lockspace& lockspace = at->second;
+    page.items.push_back(
+        {state_of(at->first, lockspace), lockspace.uid, lockspace.gid, lockspace.permissions});
+  }
+  page.more = at != all.end();
   return page;
 }
 

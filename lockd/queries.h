@@ -33,6 +33,9 @@ struct QueriesConfig {
   RingQueriesConfig ring;
 };
 
+// A lockspace as its users are told of it.
+liblock::protocol::LockspaceState state_of(const std::string& name, const Lockspace& lockspace);
+
 class Queries {
  public:
   // `replica` must outlive this.
@@ -40,6 +43,10 @@ class Queries {
 
   liblock::protocol::ListPage answer(Instant now, const liblock::protocol::List& query) const;
   liblock::protocol::ShowPage answer(Instant now, const liblock::protocol::Show& query) const;
+  liblock::protocol::DeadlockAnswer answer(Instant now,
+                                           const liblock::protocol::DeadlockQuery& query) const;
+  liblock::protocol::LockspacesPage answer(Instant now,
+                                           const liblock::protocol::LockspacesQuery& query) const;
   liblock::protocol::Status answer(Instant now, const liblock::protocol::StatusQuery& query) const;
   liblock::protocol::Members answer(Instant now,
                                     const liblock::protocol::MembersQuery& query) const;
@@ -55,7 +62,12 @@ class Queries {
     return lockd::answer(now, config_.ring, query);
   }
 
+  // For the victim.
+  liblock::protocol::Deadlock describe(const dlm::Deadlock& deadlock) const;
+
  private:
+  liblock::protocol::LockRef ref_to(const dlm::LockName& lock) const;
+  std::vector<liblock::protocol::DeadlockStep> steps_of(const dlm::Deadlock& deadlock) const;
   liblock::protocol::ListItem item_of(const State& table, const dlm::ResourceView& resource) const;
 
   QueriesConfig config_;

@@ -130,6 +130,7 @@ base::Result<void, SubmitError> Replica::Impl::submit(Command command) {
   if (!own_.has_room() || held_.size() >= config_.held_effects_max) {
     return base::error(SubmitError::try_again);
   }
+  command.second = second(now_);
   own_.add(std::move(command));
   return {};
 }
@@ -140,8 +141,14 @@ void Replica::Impl::send(RingMessage::Body body) {
   }
 }
 
+std::uint32_t Replica::Impl::second(Instant now) const {
+  return config_.booted_at +
+         static_cast<std::uint32_t>(
+             std::chrono::duration_cast<std::chrono::seconds>(now.boot).count());
+}
+
 void Replica::Impl::send_command(Command::Body body) {
-  send(Ordered{0, Command{regular_.id, std::move(body)}});
+  send(Ordered{0, Command{regular_.id, std::move(body), second(now_)}});
 }
 
 std::optional<base::Buffer> Replica::Impl::poll_multicast(std::size_t room) {

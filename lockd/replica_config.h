@@ -54,6 +54,10 @@ struct ReplicaConfig {
   // A digest of the table is compared after this many deliveries.
   std::uint64_t digest_interval = 1024;
 
+  // Seconds from 1970 to the zero of the boot clock, by the wall clock as it was at start: for
+  // people who ask since when a lock is held.
+  std::uint32_t booted_at = 0;
+
   // Fencing tokens reserved by an activation; more are reserved when half of them are used.
   std::uint64_t token_range = std::uint64_t{1} << 32;
 

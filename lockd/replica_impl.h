@@ -151,6 +151,8 @@ class Replica::Impl {
   Duration stagger() const;
 
   void send(RingMessage::Body body);
+  // Of 1970, for people.
+  std::uint32_t second(Instant now) const;
   void send_command(Command::Body body);
   void stop(std::string reason);
 

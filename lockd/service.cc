@@ -1,5 +1,7 @@
 #include "lockd/service.h"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <cstring>
 #include <utility>
@@ -25,6 +27,14 @@ Secret draw_secret() {
     std::memcpy(secret.bits.data() + at, &drawn, sizeof drawn);
   }
   return secret;
+}
+
+// When the boot clock was at 0, in seconds of 1970, by the wall clock as it is now.
+std::uint32_t booted_at() {
+  uv_timeval64_t wall{};
+  uv_gettimeofday(&wall);
+  const auto since_boot = std::chrono::duration_cast<std::chrono::seconds>(read_clocks().boot);
+  return static_cast<std::uint32_t>(wall.tv_sec - since_boot.count());
 }
 
 void add_counters(const evs::net::Member& member, const std::vector<base::NodeId>& nodes,
@@ -153,6 +163,8 @@ base::Result<void, std::string> Service::open(const Config& config, evs::net::Ke
   if (trace_ != nullptr) trace_->begin(member_->node().self());
 
   DaemonConfig settings = DaemonConfig::from(config.replica());
+  settings.replica.booted_at = booted_at();
+  settings.sessions.uid = geteuid();
   settings.sessions.connections_max = config.connections_max;
   settings.sessions.unwritten_bytes_max = config.unwritten_bytes_max;
   settings.instances.ring_queue_bytes_max = ring.ring.send_queue_bytes_max;
@@ -177,6 +189,13 @@ base::Result<void, std::string> Service::open(const Config& config, evs::net::Ke
   auto clients = ClientServer::open(loop_, {config.socket, config.socket_mode}, *this);
   if (!clients) return base::error(clients.error());
   clients_ = std::move(*clients);
+
+  if (!config.dlm_tree.empty()) {
+    tree_.emplace(config.dlm_tree, config.self);
+    if (const auto begun = tree_->begin(config.cluster_name); !begun) {
+      return base::error("cannot write in [compat] dlm_tree: " + begun.error());
+    }
+  }
 
   uv_prepare_start(prepare_, [](uv_prepare_t* handle) {
     static_cast<Service*>(handle->data)->before_waiting();
@@ -234,6 +253,7 @@ void Service::before_waiting() {
   }
   if (unsettled_) pump(now);
   write_trace();
+  write_tree();
   flush();
   if (daemon_->waits_for_readers()) pump(now);
   write_record();
@@ -340,6 +360,16 @@ void Service::write_trace() {
   }
 }
 
+// Before clients are told that they are in a lockspace.
+void Service::write_tree() {
+  const State* table = daemon_->replica().table();
+  if (!tree_ || table == nullptr) return;
+  if (const auto written = tree_->publish(table->lockspaces()); !written) {
+    log_.repeated(LogLevel::error, "the dlm_tree does not show the lockspaces as they are",
+                  {{"cause", written.error()}});
+  }
+}
+
 void Service::stop() {
   if (stopping_) return end();
   stopping_ = true;
@@ -371,6 +401,7 @@ void Service::end() {
     if (trace_ != nullptr) trace_->left();
     member_->leave();
   }
+  if (tree_) tree_->end();
   clients_.reset();
   if (!writing_) uv_stop(&loop_);
 }

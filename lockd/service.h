@@ -16,6 +16,7 @@
 #include "lockd/clock_watch.h"
 #include "lockd/config.h"
 #include "lockd/daemon.h"
+#include "lockd/dlm_tree.h"
 #include "lockd/evs_trace.h"
 #include "lockd/log.h"
 #include "lockd/record_file.h"
@@ -73,6 +74,7 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
   void write_events();
   void write_record();
   void write_trace();
+  void write_tree();
   void end();
 
   uv_loop_t& loop_;
@@ -84,6 +86,7 @@ class Service : private evs::net::Member::Listener, private ClientServer::Listen
   std::optional<RingLogFile> ring_log_;  // Reads what the member has recorded.
   std::unique_ptr<Daemon> daemon_;
   std::unique_ptr<ClientServer> clients_;
+  std::optional<DlmTree> tree_;
   uv_prepare_t* prepare_ = nullptr;
   uv_timer_t* timer_ = nullptr;
 

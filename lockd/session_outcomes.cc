@@ -17,6 +17,96 @@ using Phase = SessionSlot::Phase;
 // A RESUME whose generation was too low is tried again with a higher one, but not for ever.
 constexpr unsigned kOvertakenMax = 8;
 
+using Unanswered = std::map<RequestId, Command::Body>;
+
+// How many requests this is: each part of one for several has a number and a reply of its own.
+std::size_t parts_of(const Command::Body& body) {
+  const auto* all = std::get_if<AcquireAll>(&body);
+  return all ? all->parts.size() : 1;
+}
+
+// What this is the reply to.
+Unanswered::iterator find_unanswered(SessionSlot& slot, RequestId request) {
+  auto found = slot.unanswered.upper_bound(request);
+  if (found == slot.unanswered.begin()) return slot.unanswered.end();
+  --found;
+  const std::uint64_t behind = base::value(request) - base::value(found->first);
+  return behind < parts_of(found->second) ? found : slot.unanswered.end();
+}
+
+bool is_last_part(const Unanswered::value_type& unanswered, RequestId request) {
+  return base::value(request) - base::value(unanswered.first) == parts_of(unanswered.second) - 1;
+}
+
+// The lock that waits or is granted by it; none for what never waits.
+RequestId lock_of(const Command::Body& body, RequestId request) {
+  if (const auto* convert = std::get_if<Convert>(&body)) return convert->lock;
+  const bool acquires =
+      std::holds_alternative<Acquire>(body) || std::holds_alternative<AcquireAll>(body);
+  return acquires ? request : RequestId{};
+}
+
+protocol::Answer answer_to(Status status, bool to_cancel) {
+  switch (status) {
+    case Status::granted:
+      return protocol::Answer::granted;
+    case Status::queued:
+      return protocol::Answer::queued;
+    case Status::busy:
+      return protocol::Answer::busy;
+    case Status::released:
+      return protocol::Answer::released;
+    case Status::cancelled:
+      return protocol::Answer::cancelled;
+    case Status::no_such_lock:
+    case Status::wrong_token:
+    case Status::still_waiting:
+    case Status::already_granted:
+      return to_cancel ? protocol::Answer::not_waiting : protocol::Answer::not_held;
+    case Status::too_many_locks:
+    case Status::too_many_requests:
+      return protocol::Answer::limit;
+    case Status::timed_out:
+      return protocol::Answer::timed_out;
+    case Status::deadlock:
+      return protocol::Answer::deadlock;
+    case Status::in_progress:
+      return protocol::Answer::in_progress;
+    case Status::invalid:
+      return protocol::Answer::invalid;
+    case Status::done:
+      return protocol::Answer::done;
+    case Status::not_found:
+      return protocol::Answer::not_found;
+    case Status::exists:
+      return protocol::Answer::exists;
+    case Status::not_permitted:
+      return protocol::Answer::not_permitted;
+    case Status::already_answered:
+    case Status::not_attached:
+    case Status::stale_generation:
+    case Status::session_lost:
+      break;
+  }
+  return protocol::Answer::stale;
+}
+
+std::string_view advice_on(Status status) {
+  switch (status) {
+    case Status::too_many_locks:
+      return "the session, or the whole table, has as many locks or lockspaces as are allowed; "
+             "release some";
+    case Status::too_many_requests:
+      return "too many requests are unacknowledged; wait for answers to earlier ones";
+    case Status::invalid:
+      return "the flags do not go together, or not with the mode; see the header of the call";
+    case Status::not_permitted:
+      return "the permissions of the lockspace do not let this user in";
+    default:
+      return {};
+  }
+}
+
 }  // namespace
 
 void Sessions::tell(Instant now, const Effect& outcome) {
@@ -111,6 +201,7 @@ void Sessions::on(Instant now, const Resumed& resumed) {
       for (const auto& [request, body] : slot->unanswered)
         submit_request(now, *slot, request, body);
       tell_waiting(now, *slot);
+      tell_again(now, *slot);
       return;
     case Resumed::Outcome::overtaken:
       if (++slot->overtaken <= kOvertakenMax) return order_resume(now, *slot);
@@ -128,60 +219,62 @@ void Sessions::on(Instant now, const Replied& replied) {
   SessionSlot* slot = find(replied.session);
   if (slot == nullptr || slot->phase != Phase::attached || slot->generation != replied.generation)
     return;
-  const auto found = slot->unanswered.find(replied.reply.request);
+  const auto found = find_unanswered(*slot, replied.reply.request);
   if (found == slot->unanswered.end()) return;
   // Not answers: the slot is about to be resumed, or another has the session.
   const Status status = replied.reply.status;
   if (status == Status::not_attached || status == Status::stale_generation) return;
-  const Command::Body body = std::move(found->second);
-  slot->unanswered.erase(found);
-
-  switch (status) {
-    case Status::granted:
-      return answer(now, *slot, replied.reply, protocol::Answer::granted);
-    case Status::queued:
-      slot->waiting.insert(replied.reply.request);
-      return answer(now, *slot, replied.reply, protocol::Answer::queued);
-    case Status::busy:
-      return answer(now, *slot, replied.reply, protocol::Answer::busy);
-    case Status::released:
-      return answer(now, *slot, replied.reply, protocol::Answer::released);
-    case Status::cancelled:
-      if (const auto* cancel = std::get_if<Cancel>(&body)) slot->waiting.erase(cancel->lock);
-      return answer(now, *slot, replied.reply, protocol::Answer::cancelled);
-    case Status::no_such_lock:
-    case Status::wrong_token:
-    case Status::still_waiting:
-    case Status::already_granted:
-      return answer(now, *slot, replied.reply,
-                    std::holds_alternative<Cancel>(body) ? protocol::Answer::not_waiting
-                                                         : protocol::Answer::not_held);
-    case Status::too_many_locks:
-      return answer(
-          now, *slot, replied.reply, protocol::Answer::limit,
-          "the session, or the whole table, has as many locks as are allowed; release some");
-    case Status::too_many_requests:
-      return answer(now, *slot, replied.reply, protocol::Answer::limit,
-                    "too many requests are unacknowledged; wait for answers to earlier ones");
-    case Status::already_answered:
-      if (std::holds_alternative<Acquire>(body))
-        return answer_from_table(now, *slot, replied.reply.request);
-      return answer(now, *slot, replied.reply, protocol::Answer::stale);
-    case Status::session_lost:
-      return lose_ended(now, slot->id);
-    case Status::not_attached:
-    case Status::stale_generation:
-      return;
+  if (status == Status::session_lost) {
+    slot->unanswered.erase(found);
+    return lose_ended(now, slot->id);
   }
+  const RequestId request = replied.reply.request;
+  const RequestId lock = lock_of(found->second, request);
+  const auto* cancel = std::get_if<Cancel>(&found->second);
+  const bool cancels = cancel != nullptr;
+  if (cancels && status == Status::cancelled) {
+    std::erase_if(slot->waiting, [&](const auto& wait) { return wait.second == cancel->lock; });
+  }
+  if (is_last_part(*found, request)) slot->unanswered.erase(found);
+
+  if (status == Status::already_answered && lock != RequestId{}) {
+    return answer_from_table(now, *slot, request, lock);
+  }
+  if (status == Status::queued) wait_for(now, *slot, request, lock);
+  answer(now, *slot, replied.reply, answer_to(status, cancels), advice_on(status));
 }
 
-void Sessions::on(Instant now, const Granted& granted) {
-  SessionSlot* slot = find(granted.session);
-  if (slot == nullptr || slot->phase != Phase::attached || slot->generation != granted.generation)
+void Sessions::on(Instant now, const Settled& settled) {
+  SessionSlot* slot = find(settled.session);
+  if (slot == nullptr || slot->phase != Phase::attached || slot->generation != settled.generation)
     return;
-  if (slot->waiting.erase(granted.lock) == 0) return;
-  answer(now, *slot, Reply{granted.lock, Status::granted, granted.mode, granted.token},
-         protocol::Answer::granted);
+  if (slot->waiting.erase(settled.reply.request) == 0) return;
+  answer(now, *slot, settled.reply, answer_to(settled.reply.status, false));
+}
+
+void Sessions::on(Instant now, const Blocked& blocked) {
+  const SessionSlot* slot = find(blocked.session);
+  if (slot == nullptr || slot->phase != Phase::attached || slot->generation != blocked.generation ||
+      !slot->connection) {
+    return;
+  }
+  send(now, *slot->connection, protocol::Blocks{blocked.lock, blocked.token, blocked.mode});
+}
+
+void Sessions::on(Instant now, const Deadlocked& deadlocked) {
+  const SessionSlot* slot = find(deadlocked.session);
+  if (slot == nullptr || slot->phase != Phase::attached ||
+      slot->generation != deadlocked.generation || !slot->connection) {
+    return;
+  }
+  send(now, *slot->connection, queries_.describe(deadlocked.deadlock));
+}
+
+void Sessions::on(Instant now, const LockspaceChanged& changed) {
+  SessionSlot* slot = find(changed.session);
+  if (slot == nullptr || slot->phase != Phase::attached || slot->generation != changed.generation)
+    return;
+  tell_lockspace(now, *slot, changed.lockspace);
 }
 
 void Sessions::on(Instant now, const Superseded& superseded) {
@@ -212,9 +305,11 @@ void Sessions::answer(Instant now, SessionSlot& slot, const Reply& outcome, prot
   protocol::Reply reply;
   reply.request = outcome.request;
   reply.answer = answer;
+  reply.notes = outcome.notes;
   if (answer == protocol::Answer::granted) {
-    reply.mode = static_cast<protocol::Mode>(outcome.mode);
+    reply.mode = outcome.mode;
     reply.token = MUTANT("canary_locks") ? Token{base::value(outcome.token) + 1} : outcome.token;
+    if (!MUTANT("sessions_value_not_told")) reply.value = outcome.value;
     ++statistics_.granted_told;
   }
   reply.note = note(now, slot);
@@ -222,25 +317,66 @@ void Sessions::answer(Instant now, SessionSlot& slot, const Reply& outcome, prot
   send(now, *slot.connection, reply);
 }
 
-// A repeated acquire that counts as answered: how does it stand now?
-void Sessions::answer_from_table(Instant now, SessionSlot& slot, RequestId request) {
-  const auto lock = replica_.table()->find_lock(slot.id, request);
-  if (!lock) return answer(now, slot, Reply{request, {}, {}, {}}, protocol::Answer::stale);
+// A repeated acquire or conversion that counts as answered: how does it stand now?
+void Sessions::answer_from_table(Instant now, SessionSlot& slot, RequestId request,
+                                 RequestId lock) {
+  const auto view = replica_.table()->find_lock(slot.id, lock);
+  const bool waits = view && view->waiting && view->request == request;
+  if (!view || (!waits && !view->granted)) {
+    return answer(now, slot, Reply{request, {}, {}, {}}, protocol::Answer::stale);
+  }
   ++statistics_.told_from_table;
-  if (!lock->granted) slot.waiting.insert(request);
-  answer(now, slot, Reply{request, {}, lock->mode, lock->token},
-         lock->granted ? protocol::Answer::granted : protocol::Answer::queued);
+  Reply reply{request, {}, view->mode, view->token};
+  if (waits && !MUTANT("sessions_waiting_told_granted")) {
+    wait_for(now, slot, request, lock);
+    return answer(now, slot, reply, protocol::Answer::queued);
+  }
+  if (view->flags & base::lock_flag::value_block) {
+    const auto resource = replica_.table()->locks().find(view->on);
+    reply.value = resource->value ? *resource->value : dlm::ValueBlock{};
+    if (resource->value_invalid) reply.notes |= base::grant_note::value_invalid;
+  }
+  answer(now, slot, reply, protocol::Answer::granted);
+}
+
+// It stands in the queue: from now on its patience counts.
+void Sessions::wait_for(Instant now, SessionSlot& slot, RequestId request, RequestId lock) {
+  slot.waiting[request] = lock;
+  const auto view = replica_.table()->find_lock(slot.id, lock);
+  if (!view || !view->waiting || view->request != request || view->patience == 0) return;
+  patience_.emplace(now.boot + std::chrono::milliseconds(view->patience),
+                    std::pair(slot.id, request));
 }
 
 // Grants whose telling was lost with an old table, or held back from the client of an orphan.
 void Sessions::tell_waiting(Instant now, SessionSlot& slot) {
-  const std::vector<RequestId> waiting(slot.waiting.begin(), slot.waiting.end());
-  for (const RequestId request : waiting) {
-    const auto lock = replica_.table()->find_lock(slot.id, request);
-    if (lock && !lock->granted) continue;
+  const std::map<RequestId, RequestId> waiting = slot.waiting;
+  for (const auto& [request, lock] : waiting) {
+    const auto view = replica_.table()->find_lock(slot.id, lock);
+    if (view && view->waiting && view->request == request) continue;
     slot.waiting.erase(request);
-    answer_from_table(now, slot, request);
+    answer_from_table(now, slot, request, lock);
   }
+}
+
+// After a resume: who waits for the locks of the session, and how its lockspaces are.
+void Sessions::tell_again(Instant now, SessionSlot& slot) {
+  const State& table = *replica_.table();
+  for (const dlm::LockView& lock : table.locks_of(slot.id, table.locks().count_of(slot.id))) {
+    if (!slot.connection) return;
+    if (!lock.granted || lock.notified == dlm::Mode::nl) continue;
+    if (MUTANT("sessions_blocks_lost_at_resume")) continue;
+    send(now, *slot.connection, protocol::Blocks{lock.lock.acquired_by, lock.token, lock.notified});
+  }
+  for (const auto& [name, lockspace] : table.lockspaces().all()) {
+    if (lockspace.users.count(slot.id) != 0) tell_lockspace(now, slot, name);
+  }
+}
+
+void Sessions::tell_lockspace(Instant now, SessionSlot& slot, const std::string& name) {
+  const Lockspace* lockspace = replica_.table()->lockspaces().find(name);
+  if (lockspace == nullptr || !slot.connection) return;
+  send(now, *slot.connection, state_of(name, *lockspace));
 }
 
 void Sessions::tell_state(Instant now, ConnectionId id) {

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 
 #include "base/ids.h"
 #include "base/time.h"
@@ -63,9 +62,15 @@ struct SessionSlot {
   // known before the first request after a RESUME.
   std::optional<base::RequestId> repeats_up_to;
 
-  // Requests without an answer, as commands, and acquires that were answered `queued`.
+  // Requests without an answer, as commands.
   std::map<base::RequestId, Command::Body> unanswered;
-  std::set<base::RequestId> waiting;
+
+  // Acquires and conversions that were answered `queued`: the lock each is for, named by its
+  // acquire.
+  std::map<base::RequestId, base::RequestId> waiting;
+
+  // The client lives, and has the answers to all requests up to this one.
+  void hear(Instant now, base::RequestId client_acknowledged);
 };
 
 }  // namespace lockd

@@ -62,6 +62,14 @@ bool Sessions::has_run_out(Instant now, const SessionSlot& slot) const {
 
 // ---- Slots ----
 
+void SessionSlot::hear(Instant now, base::RequestId client_acknowledged) {
+  heard = now;
+  silent = false;
+  acknowledged = std::max(acknowledged, client_acknowledged);
+  if (repeats_up_to) return;
+  repeats_up_to = RequestId{base::value(client_acknowledged) + protocol::kRequestWindow};
+}
+
 void Sessions::review(Instant now) {
   const State* table = replica_.table();
   if (table == nullptr || replica_.table_version() == reviewed_version_) return;
@@ -78,7 +86,7 @@ void Sessions::review(Instant now) {
 void Sessions::review_slot(Instant now, SessionSlot& slot) {
   const State& table = *replica_.table();
   const Session* session = table.find(slot.id);
-  const bool gone = session == nullptr || session->dead();
+  const bool gone = session == nullptr || session->ended();
   const bool ours = !gone && session->at == self_ && session->generation == slot.generation;
   switch (slot.phase) {
     case Phase::attached:
@@ -127,15 +135,6 @@ void Sessions::order_close(Instant now, SessionSlot& slot) {
   slot.unanswered.clear();
   slot.waiting.clear();
   submit(now, Close{slot.id, slot.generation});
-}
-
-void Sessions::submit_request(Instant now, const SessionSlot& slot, RequestId request,
-                              Command::Body body) {
-  const Request header{slot.id, slot.generation, request, slot.acknowledged};
-  if (auto* acquire = std::get_if<Acquire>(&body)) acquire->request = header;
-  if (auto* release = std::get_if<Release>(&body)) release->request = header;
-  if (auto* cancel = std::get_if<Cancel>(&body)) cancel->request = header;
-  submit(now, std::move(body));
 }
 
 // This daemon hung up, or the connection broke: the client may still run and rely on what it was
@@ -203,10 +202,25 @@ void Sessions::advance(Instant now) {
 }
 
 std::optional<base::Duration> Sessions::next_timeout() const {
-  return next_sweep_;
+  if (patience_.empty()) return next_sweep_;
+  const base::Duration end = patience_.begin()->first;
+  return next_sweep_ ? std::min(*next_sweep_, end) : end;
+}
+
+void Sessions::end_patience(Instant now) {
+  while (!patience_.empty() && patience_.begin()->first <= now.boot) {
+    const auto [session, request] = patience_.begin()->second;
+    patience_.erase(patience_.begin());
+    const SessionSlot* slot = find(session);
+    if (slot == nullptr || slot->phase != Phase::attached) continue;
+    const auto waiting = slot->waiting.find(request);
+    if (waiting == slot->waiting.end()) continue;
+    submit(now, TimeOut{session, slot->generation, waiting->second, request});
+  }
 }
 
 void Sessions::handle_timeout(Instant now) {
+  end_patience(now);
   if (!next_sweep_ || now.boot < *next_sweep_) return;
   sweep(now);
   next_sweep_.reset();

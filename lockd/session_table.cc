@@ -46,8 +46,14 @@ std::uint64_t digest_of(const Session& session) {
   digest.processor(session.at).word(base::value(session.generation));
   digest.word(session.standing.index());
   if (const auto* orphaned = std::get_if<Orphaned>(&session.standing)) digest.ring(orphaned->ring);
+  if (const auto* dead = std::get_if<Dead>(&session.standing)) {
+    digest.word(static_cast<std::uint64_t>(dead->how));
+  }
   digest.processor(session.opened_by).word(base::value(session.number));
-  digest.word(session.uid).word(session.pid).bytes(base::bytes_of(session.program));
+  digest.word(session.uid)
+      .word(session.gid)
+      .word(session.pid)
+      .bytes(base::bytes_of(session.program));
   return digest.word(base::value(session.acknowledged)).value();
 }
 
@@ -58,6 +64,8 @@ std::uint64_t digest_of(SessionId session, const Reply& reply) {
       .word(static_cast<std::uint64_t>(reply.status))
       .word(static_cast<std::uint64_t>(reply.mode))
       .word(base::value(reply.token))
+      .word(reply.notes)
+      .bytes(reply.value ? base::Bytes(*reply.value) : base::Bytes())
       .value();
 }
 
@@ -73,9 +81,13 @@ void put(base::ByteWriter& out, const Session& session) {
   out.u64(base::value(session.generation));
   out.u8(static_cast<std::uint8_t>(session.standing.index()));
   if (const auto* orphaned = std::get_if<Orphaned>(&session.standing)) out.ring(orphaned->ring);
+  if (const auto* dead = std::get_if<Dead>(&session.standing)) {
+    out.u8(static_cast<std::uint8_t>(dead->how));
+  }
   out.processor(session.opened_by);
   out.u64(base::value(session.number));
   out.u32(session.uid);
+  out.u32(session.gid);
   out.u32(session.pid);
   out.bytes16(base::bytes_of(session.program));
   out.u64(base::value(session.acknowledged));
@@ -85,6 +97,9 @@ void put(base::ByteWriter& out, const Session& session) {
     out.u8(static_cast<std::uint8_t>(reply.status));
     out.u8(static_cast<std::uint8_t>(reply.mode));
     out.u64(base::value(reply.token));
+    out.u8(reply.notes);
+    out.u8(reply.value ? 1 : 0);
+    if (reply.value) out.bytes(*reply.value);
   }
 }
 
@@ -95,7 +110,9 @@ Standing standing_of(base::ByteReader& in) {
     case 1:
       return Orphaned{in.ring()};
     case 2:
-      return Dead{};
+      return Dead{static_cast<dlm::Ending>(in.count8(2))};
+    case 3:
+      return Bequeathed{};
     default:
       in.fail();
       return Dead{};
@@ -111,6 +128,12 @@ Reply reply_of(base::ByteReader& in) {
   if (!mode) in.fail();
   reply.mode = mode.value_or(dlm::Mode::nl);
   reply.token = Token{in.u64()};
+  reply.notes = in.u8();
+  if (in.count8(1) == 1) {
+    const base::Bytes bytes = in.bytes(dlm::ValueBlock().size());
+    reply.value.emplace();
+    std::copy(bytes.begin(), bytes.end(), reply.value->begin());
+  }
   return reply;
 }
 
@@ -125,6 +148,7 @@ Session session_of(base::ByteReader& in, const SessionLimits& limits) {
   session.opened_by = in.processor();
   session.number = OpenNumber{in.u64()};
   session.uid = in.u32();
+  session.gid = in.u32();
   session.pid = in.u32();
   session.program = base::text_of(in.bytes(in.count16(kProgramBytesMax)));
   session.acknowledged = RequestId{in.u64()};
@@ -140,7 +164,7 @@ Session session_of(base::ByteReader& in, const SessionLimits& limits) {
     last = request;
     session.replies.push_back(reply);
   }
-  if (session.dead() && replies > 0) in.fail();
+  if (session.ended() && replies > 0) in.fail();
   return session;
 }
 
@@ -215,12 +239,27 @@ void SessionTable::orphan(SessionId id, const RingId& ring) {
   edit(id, [&](Session& session) { session.standing = Orphaned{ring}; });
 }
 
-void SessionTable::kill(SessionId id) {
+void SessionTable::kill(SessionId id, dlm::Ending how) {
   edit(id, [&](Session& session) {
-    session.standing = Dead{};
+    session.standing = Dead{how};
     for (const Reply& reply : session.replies) digest_ -= digest_of(id, reply);
     session.replies.clear();
   });
+}
+
+void SessionTable::kill_again(SessionId id, dlm::Ending how) {
+  Session& session = sessions_.at(id);
+  withdraw(session);
+  session.standing = Dead{how};
+  enter(session);
+}
+
+void SessionTable::bequeath(SessionId id) {
+  Session& session = sessions_.at(id);
+  CHECK(session.dead());
+  withdraw(session);
+  session.standing = Bequeathed{};
+  enter(session);
 }
 
 void SessionTable::remove(SessionId id) {

@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "dlm/mode.h"
+#include "dlm/table.h"
 #include "lockd/command.h"
 
 namespace lockd {
@@ -39,8 +40,16 @@ enum class Status : std::uint8_t {
   stale_generation,   // The session has been attached anew since.
   not_attached,       // Orphaned: RESUME first, then send it again.
   session_lost,       // Ended or never known; for ever.
+  timed_out,          // Its patience was at an end.
+  deadlock,           // To wait for it would be to wait for itself.
+  in_progress,        // The lock waits or converts.
+  invalid,            // Flags that do not go together, or parts that are none.
+  done,
+  not_found,
+  exists,
+  not_permitted,
 };
-constexpr Status kLastStatus = Status::session_lost;
+constexpr Status kLastStatus = Status::not_permitted;
 
 // The outcome of a request, kept until it is acknowledged.
 struct Reply {
@@ -48,6 +57,8 @@ struct Reply {
   Status status{};
   dlm::Mode mode{};
   Token token{};
+  dlm::GrantNotes notes = 0;
+  std::optional<dlm::ValueBlock> value{};
 
   friend bool operator==(const Reply&, const Reply&) = default;
 };
@@ -64,10 +75,18 @@ struct Orphaned {
 
 // Ended for ever; only what PURGE has not freed yet keeps it here.
 struct Dead {
+  dlm::Ending how{};
+
   friend bool operator==(const Dead&, const Dead&) = default;
 };
 
-using Standing = std::variant<Attached, Orphaned, Dead>;
+// Its process has ended, and left persistent locks behind: they stay until they are adopted or
+// dropped, or its node departs.
+struct Bequeathed {
+  friend bool operator==(const Bequeathed&, const Bequeathed&) = default;
+};
+
+using Standing = std::variant<Attached, Orphaned, Dead, Bequeathed>;
 
 struct Session {
   SessionId id{};
@@ -84,6 +103,7 @@ struct Session {
   OpenNumber number{};
 
   std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
   std::uint32_t pid = 0;
   std::string program;
 
@@ -96,6 +116,10 @@ struct Session {
   bool attached() const { return std::holds_alternative<Attached>(standing); }
   bool orphaned() const { return std::holds_alternative<Orphaned>(standing); }
   bool dead() const { return std::holds_alternative<Dead>(standing); }
+  bool bequeathed() const { return std::holds_alternative<Bequeathed>(standing); }
+
+  // Nobody speaks for it any more, or ever will.
+  bool ended() const { return dead() || bequeathed(); }
 
   // The name of its wait, if it is orphaned.
   std::optional<Mark> mark() const;
@@ -134,11 +158,13 @@ class SessionTable {
   // Notes the number of an OPEN. False if there are too many daemons to note one of another.
   bool count_open(const Processor& by, OpenNumber number);
 
-  // Changes. The sessions named must be known, and not dead except for remove(): CHECK.
+  // Changes. The sessions named must be known, and not dead except for the last three: CHECK.
   void add(Session session);
   void attach(SessionId id, const Processor& at, Generation generation);
   void orphan(SessionId id, const RingId& ring);
-  void kill(SessionId id);
+  void kill(SessionId id, dlm::Ending how);
+  void kill_again(SessionId id, dlm::Ending how);  // Dead, with another end for what it has left.
+  void bequeath(SessionId id);
   void remove(SessionId id);
 
   // Raises the acknowledged mark and forgets the replies up to it.

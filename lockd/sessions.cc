@@ -28,19 +28,17 @@ void count_down(std::map<std::uint32_t, std::size_t>& counts, std::uint32_t uid)
 }
 
 SessionId session_of(const Command::Body& body) {
-  struct Visitor {
-    SessionId operator()(const Resume& one) const { return one.session; }
-    SessionId operator()(const Detached& one) const { return one.session; }
-    SessionId operator()(const Close& one) const { return one.session; }
-    SessionId operator()(const Acquire& one) const { return one.request.session; }
-    SessionId operator()(const Release& one) const { return one.request.session; }
-    SessionId operator()(const Cancel& one) const { return one.request.session; }
-    SessionId operator()(const Open&) const { return {}; }
-    SessionId operator()(const Expire&) const { return {}; }
-    SessionId operator()(const Purge&) const { return {}; }
-    SessionId operator()(const ColdEnd&) const { return {}; }
-  };
-  return std::visit(Visitor{}, body);
+  return std::visit(
+      [](const auto& one) {
+        if constexpr (requires { one.request.session; }) {
+          return one.request.session;
+        } else if constexpr (requires { one.session; }) {
+          return one.session;
+        } else {
+          return SessionId{};
+        }
+      },
+      body);
 }
 
 }  // namespace
@@ -273,6 +271,7 @@ void Sessions::open(Instant now, ConnectionId id, const protocol::Hello& hello) 
   command.secret = draw_secret_();
   command.instance.bits = hello.instance;
   command.uid = peer.uid;
+  command.gid = peer.gid;
   command.pid = peer.pid;
   command.program = hello.command.substr(0, kProgramBytesMax);
   ++sessions_of_[peer.uid];
@@ -322,76 +321,10 @@ void Sessions::resume(Instant now, ConnectionId id, const protocol::Hello& hello
   if (slot->phase != SessionSlot::Phase::resuming) order_resume(now, *slot);
 }
 
-// What every request of a session begins with. Null, and the connection refused, if there is no
-// session.
-template <typename Message>
-SessionSlot* Sessions::heard(Instant now, ConnectionId id, const Message& message) {
-  Connection& connection = *find(id);
-  SessionSlot* slot = slot_of(connection);
-  if (slot == nullptr) {
-    refuse(now, id, protocol::Refusal::malformed, "a request needs a session, which Welcome tells");
-    return nullptr;
-  }
-  connection.stamp = message.stamp;
-  slot->heard = now;
-  slot->silent = false;
-  slot->acknowledged = std::max(slot->acknowledged, message.acknowledged);
-  if (!slot->repeats_up_to) {
-    slot->repeats_up_to = RequestId{base::value(message.acknowledged) + protocol::kRequestWindow};
-  }
-  return slot;
-}
-
-void Sessions::take(Instant now, SessionSlot& slot, RequestId request, Command::Body body) {
-  if (slot.phase == SessionSlot::Phase::closing) return;
-  if (slot.unanswered.size() >= protocol::kInFlightMax) {
-    return refuse(now, *slot.connection, protocol::Refusal::limit,
-                  "more than " + std::to_string(protocol::kInFlightMax) +
-                      " requests without an answer; wait for answers");
-  }
-  const auto [kept, fresh] = slot.unanswered.emplace(request, std::move(body));
-  if (fresh && slot.phase == SessionSlot::Phase::attached)
-    submit_request(now, slot, request, kept->second);
-}
-
-void Sessions::on(Instant now, ConnectionId id, const protocol::Acquire& acquire) {
-  SessionSlot* slot = heard(now, id, acquire);
-  if (slot == nullptr) return;
-  const bool known =
-      slot->unanswered.count(acquire.request) != 0 || acquire.request <= *slot->repeats_up_to;
-  if (acquire.no_queue && replica_.table() == nullptr && !known) {
-    ++statistics_.tries_not_quorate;
-    return answer(now, *slot, Reply{acquire.request, {}, {}, {}}, protocol::Answer::not_quorate);
-  }
-  Acquire command;
-  command.lockspace = acquire.lockspace;
-  command.resource = acquire.resource;
-  command.mode = static_cast<dlm::Mode>(acquire.mode);
-  command.try_only = acquire.no_queue;
-  take(now, *slot, acquire.request, std::move(command));
-}
-
-void Sessions::on(Instant now, ConnectionId id, const protocol::Release& release) {
-  SessionSlot* slot = heard(now, id, release);
-  if (slot == nullptr) return;
-  Release command;
-  command.lock = release.acquire;
-  command.token = release.token;
-  take(now, *slot, release.request, std::move(command));
-}
-
-void Sessions::on(Instant now, ConnectionId id, const protocol::Cancel& cancel) {
-  SessionSlot* slot = heard(now, id, cancel);
-  if (slot == nullptr) return;
-  Cancel command;
-  command.lock = cancel.acquire;
-  take(now, *slot, cancel.request, std::move(command));
-}
-
 void Sessions::on(Instant now, ConnectionId id, const protocol::Keepalive& keepalive) {
   Connection& connection = *find(id);
   connection.stamp = keepalive.stamp;
-  if (slot_of(connection) != nullptr) heard(now, id, keepalive);
+  if (SessionSlot* slot = slot_of(connection)) slot->hear(now, keepalive.acknowledged);
   tell_state(now, id);
 }
 
@@ -410,6 +343,14 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::List& query) {
 }
 
 void Sessions::on(Instant now, ConnectionId id, const protocol::Show& query) {
+  send(now, id, queries_.answer(now, query));
+}
+
+void Sessions::on(Instant now, ConnectionId id, const protocol::DeadlockQuery& query) {
+  send(now, id, queries_.answer(now, query));
+}
+
+void Sessions::on(Instant now, ConnectionId id, const protocol::LockspacesQuery& query) {
   send(now, id, queries_.answer(now, query));
 }
 

@@ -31,6 +31,9 @@
 namespace lockd {
 
 struct SessionsConfig {
+  // Whom the daemon runs as: may let the node join and leave lockspaces, as root may.
+  std::uint32_t uid = 0;
+
   // Of one user id at this daemon. The order has the same limit; here it is refused without a
   // message.
   std::size_t sessions_per_user_max = 256;
@@ -167,15 +170,14 @@ class Sessions {
     bool has_output = false;
   };
 
-  // Requests: sessions.cc.
+  // Connections and questions: sessions.cc.
   void on(Instant now, ConnectionId id, const liblock::protocol::Hello& hello);
-  void on(Instant now, ConnectionId id, const liblock::protocol::Acquire& acquire);
-  void on(Instant now, ConnectionId id, const liblock::protocol::Release& release);
-  void on(Instant now, ConnectionId id, const liblock::protocol::Cancel& cancel);
   void on(Instant now, ConnectionId id, const liblock::protocol::Keepalive& keepalive);
   void on(Instant now, ConnectionId id, const liblock::protocol::Close& close);
   void on(Instant now, ConnectionId id, const liblock::protocol::List& query);
   void on(Instant now, ConnectionId id, const liblock::protocol::Show& query);
+  void on(Instant now, ConnectionId id, const liblock::protocol::DeadlockQuery& query);
+  void on(Instant now, ConnectionId id, const liblock::protocol::LockspacesQuery& query);
   void on(Instant now, ConnectionId id, const liblock::protocol::StatusQuery& query);
   void on(Instant now, ConnectionId id, const liblock::protocol::MembersQuery& query);
   void on(Instant now, ConnectionId id, const liblock::protocol::RingStatusQuery& query);
@@ -194,15 +196,31 @@ class Sessions {
 
   void open(Instant now, ConnectionId id, const liblock::protocol::Hello& hello);
   void resume(Instant now, ConnectionId id, const liblock::protocol::Hello& hello);
+
+  // Requests: session_requests.cc.
+  void on(Instant now, ConnectionId id, const liblock::protocol::Acquire& acquire);
+  void on(Instant now, ConnectionId id, const liblock::protocol::AcquireAll& all);
+  void on(Instant now, ConnectionId id, const liblock::protocol::Convert& convert);
+  void on(Instant now, ConnectionId id, const liblock::protocol::Release& release);
+  void on(Instant now, ConnectionId id, const liblock::protocol::Cancel& cancel);
+  void on(Instant now, ConnectionId id, const liblock::protocol::DropOrphans& drop);
+  void on(Instant now, ConnectionId id, const liblock::protocol::JoinLockspace& join);
+  void on(Instant now, ConnectionId id, const liblock::protocol::LeaveLockspace& leave);
   template <typename Message>
   SessionSlot* heard(Instant now, ConnectionId id, const Message& message);
   void take(Instant now, SessionSlot& slot, RequestId request, Command::Body body);
+  void submit_request(Instant now, const SessionSlot& slot, RequestId request, Command::Body body);
+  bool is_vain_try(const SessionSlot& slot, RequestId request, base::LockFlags flags);
+  bool may_administer(const SessionSlot& slot) const;
 
   // Outcomes: session_outcomes.cc.
   void on(Instant now, const Opened& opened);
   void on(Instant now, const Resumed& resumed);
   void on(Instant now, const Replied& replied);
-  void on(Instant now, const Granted& granted);
+  void on(Instant now, const Settled& settled);
+  void on(Instant now, const Blocked& blocked);
+  void on(Instant now, const Deadlocked& deadlocked);
+  void on(Instant now, const LockspaceChanged& changed);
   void on(Instant now, const Superseded& superseded);
   void on(Instant now, const BecameOrphan& orphan);
   void on(Instant now, const SessionEnded& ended);
@@ -211,8 +229,11 @@ class Sessions {
   void welcome(Instant now, SessionSlot& slot);
   void answer(Instant now, SessionSlot& slot, const Reply& outcome,
               liblock::protocol::Answer answer, std::string_view advice = {});
-  void answer_from_table(Instant now, SessionSlot& slot, RequestId request);
+  void answer_from_table(Instant now, SessionSlot& slot, RequestId request, RequestId lock);
+  void wait_for(Instant now, SessionSlot& slot, RequestId request, RequestId lock);
   void tell_waiting(Instant now, SessionSlot& slot);
+  void tell_again(Instant now, SessionSlot& slot);
+  void tell_lockspace(Instant now, SessionSlot& slot, const std::string& name);
   void tell_state(Instant now, ConnectionId id);
   void tell_states(Instant now);
 
@@ -221,13 +242,13 @@ class Sessions {
   void detach_ghosts(Instant now);
   void order_resume(Instant now, SessionSlot& slot);
   void order_close(Instant now, SessionSlot& slot);
-  void submit_request(Instant now, const SessionSlot& slot, RequestId request, Command::Body body);
   void abandon(Instant now, SessionSlot& slot);
   void lose_ended(Instant now, SessionId session);
   void lose(Instant now, SessionId session, std::string_view why,
             liblock::protocol::LostReason reason = liblock::protocol::LostReason::expired);
   void release(SessionId session);
   void sweep(Instant now);
+  void end_patience(Instant now);
   bool shown_attached(const SessionSlot& slot) const;
   bool has_run_out(Instant now, const SessionSlot& slot) const;
   liblock::protocol::LeaseNote note(Instant now, SessionSlot& slot);
@@ -272,6 +293,10 @@ class Sessions {
   bool told_serving_ = false;
   bool shut_down_ = false;
   std::optional<base::Duration> next_sweep_;
+
+  // When the patience of what waits is at an end, on the boot clock. Of some that wait no more,
+  // too.
+  std::multimap<base::Duration, std::pair<SessionId, RequestId>> patience_;
   std::deque<DaemonEvent> events_;
   SessionsStatistics statistics_;
 };

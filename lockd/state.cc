@@ -11,21 +11,12 @@
 namespace lockd {
 namespace {
 
-// While the table is cold, each resource that is asked for is held exclusively by nobody, so that
-// the requests queue as ever; only NL, which excludes nothing, is granted beside it. Session ids
-// come from the token counter, which begins above 0.
-constexpr SessionId kNobody{0};
-
 constexpr Generation kFirstGeneration{1};
 
-constexpr std::uint8_t kImageVersion = 1;
+constexpr std::uint8_t kImageVersion = 2;
 
 // A snapshot that claims more is none.
 constexpr std::uint64_t kLongestLeaseMax = std::chrono::nanoseconds(std::chrono::hours(24)).count();
-
-dlm::ResourceName name_of(const Acquire& acquire) {
-  return {base::bytes_of(acquire.lockspace), base::bytes_of(acquire.resource)};
-}
 
 // Whether an EXPIRE of this mark speaks of the session as it is now [rules 6.21, 8.C3].
 bool hits(const Mark& mark, const Session& session) {
@@ -36,48 +27,6 @@ bool hits(const Mark& mark, const Session& session) {
   return session.mark() == mark;
 }
 
-Status status_of(dlm::Status refusal) {
-  switch (refusal) {
-    case dlm::Status::would_block:
-      return Status::busy;
-    case dlm::Status::too_many_locks:
-    case dlm::Status::session_full:
-    case dlm::Status::too_many_resources:
-    case dlm::Status::too_many_lockspaces:
-      return Status::too_many_locks;
-    case dlm::Status::unknown_lock:
-      return Status::no_such_lock;
-    case dlm::Status::wrong_token:
-      return Status::wrong_token;
-    case dlm::Status::not_granted:
-      return Status::still_waiting;
-    case dlm::Status::already_granted:
-      return Status::already_granted;
-    case dlm::Status::duplicate:
-      return Status::already_answered;
-    case dlm::Status::ok:
-    case dlm::Status::bad_name:  // The codec lets no bad name pass.
-      break;
-  }
-  CHECK(false);
-}
-
-Status status_of(const dlm::Effect& change) {
-  switch (change.kind) {
-    case dlm::Effect::Kind::granted:
-      return Status::granted;
-    case dlm::Effect::Kind::queued:
-      return Status::queued;
-    case dlm::Effect::Kind::released:
-      return Status::released;
-    case dlm::Effect::Kind::cancelled:
-      return Status::cancelled;
-    case dlm::Effect::Kind::refused:
-      return status_of(change.status);
-  }
-  CHECK(false);
-}
-
 }  // namespace
 
 std::uint64_t StateLimits::fingerprint() const {
@@ -86,17 +35,22 @@ std::uint64_t StateLimits::fingerprint() const {
        {std::uint64_t{sessions.sessions_max}, std::uint64_t{sessions.sessions_per_user_max},
         std::uint64_t{sessions.daemons_max}, sessions.unacknowledged_max,
         std::uint64_t{locks.locks}, std::uint64_t{locks.resources}, std::uint64_t{locks.lockspaces},
-        std::uint64_t{locks.locks_per_session}, std::uint64_t{purge_step}}) {
+        std::uint64_t{locks.locks_per_session}, std::uint64_t{lockspaces.lockspaces},
+        std::uint64_t{lockspaces.per_session}, std::uint64_t{purge_step}}) {
     fingerprint = dlm::mix(fingerprint, limit);
   }
   return fingerprint;
 }
 
 State::State(const StateLimits& limits)
-    : limits_(limits), locks_(limits.locks), sessions_(limits.sessions) {}
+    : limits_(limits),
+      locks_(limits.locks),
+      sessions_(limits.sessions),
+      lockspaces_(limits.lockspaces) {}
 
 void State::apply(Processor origin, const Command& command, Effects& effects) {
   changes_.clear();
+  locks_.set_second(command.second);
   const Step step{origin, command.ring, effects};
   std::visit([&](const auto& body) { on(step, body); }, command.body);
 }
@@ -106,15 +60,21 @@ void State::apply_departures(std::span<const Departure> departures, Effects& eff
   changes_.clear();
   if (MUTANT("departures_forgotten")) return;
   for (const Departure& departure : departures) {
-    for (SessionId id : attached_to(departure.processor)) {
+    for (SessionId id : left_at(departure.processor)) {
+      // What a dead one has not given up yet stays with nobody any more.
+      if (sessions_.find(id)->dead()) {
+        sessions_.kill_again(id, dlm::Ending::node_gone);
+        continue;
+      }
       sessions_.orphan(id, departure.ring);
       const Session& session = *sessions_.find(id);
       effects.push_back(BecameOrphan{departure.processor, *session.mark()});
       if (MUTANT("state_departure_frees_at_once")) {
-        end_session(session, SessionEnded::Reason::expired, effects);
+        end_session(session, SessionEnded::Reason::expired, dlm::Ending::node_gone, effects);
       }
     }
   }
+  depart_from_lockspaces(departures, effects);
 }
 
 void State::start_cold(RingId ring, std::uint64_t token_base, base::Duration longest_lease) {
@@ -156,6 +116,7 @@ Opened State::open_session(const Step& step, const Open& open) {
   session.opened_by = step.origin;
   session.number = open.number;
   session.uid = open.uid;
+  session.gid = open.gid;
   session.pid = open.pid;
   session.program = open.program;
   opened.outcome = Opened::Outcome::opened;
@@ -172,7 +133,7 @@ void State::on(const Step& step, const Resume& resume) {
 
 Resumed::Outcome State::resume_session(const Step& step, const Resume& resume) {
   const Session* session = sessions_.find(resume.session);
-  if (!session || session->dead()) return Resumed::Outcome::lost;
+  if (!session || session->ended()) return Resumed::Outcome::lost;
   if (resume.secret != session->secret) return Resumed::Outcome::wrong_secret;
   if (resume.instance != session->instance && !MUTANT("state_resume_without_proof")) {
     return Resumed::Outcome::another_process;
@@ -201,61 +162,27 @@ void State::on(const Step& step, const Detached& detached) {
 
 void State::on(const Step& step, const Close& close) {
   const Session* known = sessions_.find(close.session);
-  if (!known || known->dead()) {
+  if (!known || known->ended()) {
     step.effects.push_back(
         SessionEnded{step.origin, close.session, close.generation, SessionEnded::Reason::closed});
     return;
   }
   const Session* session = living(close.session, close.generation);
   if (!session || session->at != step.origin) return;
-  end_session(*session, SessionEnded::Reason::closed, step.effects);
+  end_session(*session, SessionEnded::Reason::closed, dlm::Ending::closed, step.effects);
   free_some(close.session, limits_.purge_step, step.effects);
 }
 
 void State::on(const Step& step, const Expire& expire) {
   const Session* session = sessions_.find(expire.mark.session);
   if (!session || !hits(expire.mark, *session)) return;
-  end_session(*session, SessionEnded::Reason::expired, step.effects);
+  end_session(*session, SessionEnded::Reason::expired, dlm::Ending::node_gone, step.effects);
 }
 
-void State::end_session(const Session& session, SessionEnded::Reason reason, Effects& effects) {
+void State::end_session(const Session& session, SessionEnded::Reason reason, dlm::Ending how,
+                        Effects& effects) {
   effects.push_back(SessionEnded{session.at, session.id, session.generation, reason});
-  sessions_.kill(session.id);
-}
-
-void State::on(const Step& step, const Acquire& acquire) {
-  if (!admit(step, acquire.request)) return;
-  const dlm::LockName lock{acquire.request.session, acquire.request.id};
-  const dlm::ResourceName name = name_of(acquire);
-  if (cold_ && !locks_.find(name)) {
-    const dlm::Status held = acquire.try_only ? dlm::Status::would_block : hold_for_nobody(name);
-    if (held != dlm::Status::ok) {
-      changes_.push_back({dlm::Effect::Kind::refused, held, acquire.mode, lock, {}});
-      return answer(step, acquire.request);
-    }
-  }
-  locks_.acquire({lock, name, acquire.mode, acquire.try_only}, changes_);
-  answer(step, acquire.request);
-}
-
-void State::on(const Step& step, const Release& release) {
-  if (!admit(step, release.request)) return;
-  locks_.release({release.request.session, release.lock}, release.token, changes_);
-  answer(step, release.request);
-}
-
-void State::on(const Step& step, const Cancel& cancel) {
-  if (!admit(step, cancel.request)) return;
-  locks_.cancel({cancel.request.session, cancel.lock}, changes_);
-  dlm::Effect& outcome = changes_.front();
-  if (outcome.kind == dlm::Effect::Kind::cancelled) {
-    correct(cancel.request.session, {cancel.lock, Status::cancelled, outcome.mode, {}});
-  } else if (outcome.status == dlm::Status::already_granted) {
-    const std::optional<dlm::LockView> held = find_lock(cancel.request.session, cancel.lock);
-    outcome.mode = held->mode;
-    outcome.token = held->token;
-  }
-  answer(step, cancel.request);
+  sessions_.kill(session.id, how);
 }
 
 void State::on(const Step& step, const Purge&) {
@@ -274,7 +201,7 @@ void State::on(const Step& step, const ColdEnd& end) {
 
 const Session* State::living(SessionId id, Generation generation) const {
   const Session* session = sessions_.find(id);
-  return session && !session->dead() && session->generation == generation ? session : nullptr;
+  return session && !session->ended() && session->generation == generation ? session : nullptr;
 }
 
 bool State::admit(const Step& step, const Request& request) {
@@ -287,7 +214,7 @@ bool State::admit(const Step& step, const Request& request) {
 std::optional<Reply> State::reply_instead(const Step& step, const Request& request) {
   const auto refusal = [&](Status status) { return Reply{request.id, status, {}, {}}; };
   const Session* session = sessions_.find(request.session);
-  if (!session || session->dead()) return refusal(Status::session_lost);
+  if (!session || session->ended()) return refusal(Status::session_lost);
   if (!MUTANT("state_old_generation_accepted")) {
     if (request.generation != session->generation) return refusal(Status::stale_generation);
     if (!session->attached() || session->at != step.origin) return refusal(Status::not_attached);
@@ -303,54 +230,38 @@ std::optional<Reply> State::reply_instead(const Step& step, const Request& reque
   return std::nullopt;
 }
 
-void State::answer(const Step& step, const Request& request) {
-  const dlm::Effect& outcome = changes_.front();
-  const Reply reply{request.id, status_of(outcome), outcome.mode, outcome.token};
-  sessions_.remember(request.session, reply);
-  step.effects.push_back(Replied{step.origin, request.session, request.generation, reply});
-  settle(1, step.effects);
-}
-
-void State::correct(SessionId id, const Reply& reply) {
-  const Session* session = sessions_.find(id);
-  if (session && session->reply(reply.request)) sessions_.remember(id, reply);
-}
-
-void State::settle(std::size_t first, Effects& effects) {
-  for (std::size_t i = first; i < changes_.size(); ++i) {
-    const dlm::Effect change = changes_[i];
-    const Session* session = sessions_.find(change.lock.session);
-    if (change.kind != dlm::Effect::Kind::granted || !session) continue;
-    if (session->dead() && !MUTANT("state_purge_forgets_waiter")) {
-      locks_.release(change.lock, change.token, changes_);
-      continue;
-    }
-    correct(session->id, {change.lock.acquired_by, Status::granted, change.mode, change.token});
-    effects.push_back(Granted{session->at, session->id, session->generation,
-                              change.lock.acquired_by, change.mode, change.token});
-  }
-}
-
 std::size_t State::free_some(SessionId id, std::size_t budget, Effects& effects) {
   const std::size_t before = changes_.size();
-  const bool all = locks_.release_some(id, budget, changes_);
+  const Session* session = sessions_.find(id);
+  const dlm::Ending how =
+      id == kNobody ? dlm::Ending::purged : std::get<Dead>(session->standing).how;
+  const bool all = locks_.release_some(id, how, budget, changes_);
   const std::size_t used = changes_.size() - before;
   settle(before, effects);
-  if (all && id != kNobody) sessions_.remove(id);
+  if (all && id != kNobody) {
+    if (locks_.count_of(id) > 0) {
+      sessions_.bequeath(id);
+    } else {
+      lockspaces_.remove_user(id);
+      sessions_.remove(id);
+    }
+    settle_lockspaces(effects);
+  }
   return std::max<std::size_t>(used, 1);
-}
-
-dlm::Status State::hold_for_nobody(const dlm::ResourceName& name) {
-  const RequestId unique{base::value(locks_.draw_token())};
-  locks_.acquire({{kNobody, unique}, name, dlm::Mode::ex, true}, changes_);
-  const dlm::Status status = changes_.back().status;
-  changes_.pop_back();
-  return status;
 }
 
 const Session* State::find_opened(const Processor& by, OpenNumber number) const {
   const Session* session = sessions_.find_opened(by, number);
-  return session && !session->dead() ? session : nullptr;
+  return session && !session->ended() ? session : nullptr;
+}
+
+// Those for whom this processor speaks, or would.
+std::vector<SessionId> State::left_at(const Processor& at) const {
+  std::vector<SessionId> found;
+  for (const auto& [id, session] : sessions_.sessions()) {
+    if (!session.orphaned() && session.at == at) found.push_back(id);
+  }
+  return found;
 }
 
 std::vector<SessionId> State::attached_to(const Processor& at) const {
@@ -389,6 +300,7 @@ StateCounts State::counts() const {
 
 std::uint64_t State::digest() const {
   std::uint64_t digest = dlm::mix(locks_.digest(), sessions_.digest());
+  digest = dlm::mix(digest, lockspaces_.digest());
   digest = dlm::mix(digest, static_cast<std::uint64_t>(longest_lease_.count()));
   if (!cold_) return digest;
   digest = dlm::mix(digest, cold_->sequence);
@@ -405,6 +317,7 @@ void State::serialize(base::Buffer& out) const {
   writer.u8(cold ? 1 : 0);
   if (cold) writer.ring(*cold);
   sessions_.serialize(writer);
+  lockspaces_.serialize(writer);
   locks_.serialize(writer);
 }
 
@@ -417,6 +330,7 @@ std::optional<State> State::deserialize(base::Bytes bytes, const StateLimits& li
   state.longest_lease_ = base::Duration(static_cast<std::int64_t>(lease));
   if (in.count8(1) == 1) state.cold_ = in.ring();
   state.sessions_ = SessionTable::deserialize(in, limits.sessions);
+  state.lockspaces_ = LockspaceTable::deserialize(in, limits.lockspaces);
   if (in.failed()) return std::nullopt;
   auto locks = dlm::Table::deserialize(in.rest(), limits.locks);
   if (!locks) return std::nullopt;
@@ -430,6 +344,11 @@ bool State::consistent() const {
   for (const auto& [id, session] : sessions_.sessions()) {
     if (base::value(id) >= locks_.next_token()) return false;
     if (locks_.count_of(id) > 0) ++owners;
+  }
+  for (const auto& [name, lockspace] : lockspaces_.all()) {
+    for (const SessionId user : lockspace.users) {
+      if (!sessions_.find(user)) return false;
+    }
   }
   return owners == locks_.sessions();
 }

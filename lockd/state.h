@@ -7,16 +7,20 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <span>
+#include <string>
 #include <variant>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "base/result.h"
 #include "base/time.h"
 #include "dlm/table.h"
 #include "lockd/command.h"
+#include "lockd/lockspace_table.h"
 #include "lockd/session_table.h"
 
 namespace lockd {
@@ -68,16 +72,49 @@ struct Replied {
   friend bool operator==(const Replied&, const Replied&) = default;
 };
 
-// A lock that waited is granted; `lock` is the request that acquires it.
-struct Granted {
+// What waited does so no more: `reply` is that of the acquire or conversion that was queued, and
+// names it; `lock` is the acquire.
+struct Settled {
   Processor at;
   SessionId session{};
   Generation generation{};
   RequestId lock{};
-  dlm::Mode mode{};
-  Token token{};
+  Reply reply;
 
-  friend bool operator==(const Granted&, const Granted&) = default;
+  friend bool operator==(const Settled&, const Settled&) = default;
+};
+
+// Somebody waits for `mode`, which a lock of the session stands against that asked to hear of it.
+struct Blocked {
+  Processor at;
+  SessionId session{};
+  Generation generation{};
+  RequestId lock{};
+  Token token{};
+  dlm::Mode mode{};
+
+  friend bool operator==(const Blocked&, const Blocked&) = default;
+};
+
+// Why a request of the session is about to be answered with `deadlock`.
+struct Deadlocked {
+  Processor at;
+  SessionId session{};
+  Generation generation{};
+  dlm::Deadlock deadlock;
+
+  friend bool operator==(const Deadlocked&, const Deadlocked&) = default;
+};
+
+// The members of a lockspace that the session uses have changed, or the locks of those who are gone
+// are all freed now: the table says the rest.
+struct LockspaceChanged {
+  Processor at;
+  SessionId session{};
+  Generation generation{};
+  std::string lockspace;
+
+  friend bool operator==(const LockspaceChanged&, const LockspaceChanged&) = default;
 };
 
 // `at` does not serve this attachment any more: the session was resumed anew, here or elsewhere.
@@ -109,8 +146,8 @@ struct SessionEnded {
   friend bool operator==(const SessionEnded&, const SessionEnded&) = default;
 };
 
-using Effect =
-    std::variant<Opened, Resumed, Replied, Granted, Superseded, BecameOrphan, SessionEnded>;
+using Effect = std::variant<Opened, Resumed, Replied, Settled, Superseded, BecameOrphan,
+                            SessionEnded, Blocked, Deadlocked, LockspaceChanged>;
 using Effects = std::vector<Effect>;
 
 // A member that is gone from the epoch's chain, and the last active ring that it was in
@@ -126,6 +163,7 @@ struct Departure {
 struct StateLimits {
   SessionLimits sessions;
   dlm::Limits locks;
+  LockspaceLimits lockspaces;
 
   // About how many effects on locks one command may have by freeing those of an ended session.
   std::size_t purge_step = 512;
@@ -133,6 +171,11 @@ struct StateLimits {
   // The same for equal limits, for members to compare.
   std::uint64_t fingerprint() const;
 };
+
+// While the table is cold, each resource that is asked for is held exclusively by nobody, so that
+// the requests queue as ever; only NL, which excludes nothing, is granted beside it. Session ids
+// come from the token counter, which begins above 0.
+inline constexpr SessionId kNobody{0};
 
 struct StateCounts {
   std::size_t sessions = 0;
@@ -207,6 +250,12 @@ class State {
   std::uint64_t next_token() const { return locks_.next_token(); }
   StateCounts counts() const;
 
+  const LockspaceTable& lockspaces() const { return lockspaces_; }
+
+  // The last that were found here, newest last: for people. Not part of the state: who has loaded a
+  // snapshot knows those that came after.
+  const std::deque<dlm::Deadlock>& deadlocks() const { return deadlocks_; }
+
   // For reading resources and queues. While the table is cold, and until PURGE has ended it,
   // session 0 is shown to hold what was asked for: that is nobody.
   const dlm::Table& locks() const { return locks_; }
@@ -230,44 +279,78 @@ class State {
     Effects& effects;
   };
 
+  // Sessions: state.cc.
   void on(const Step& step, const Open& open);
   void on(const Step& step, const Resume& resume);
   void on(const Step& step, const Detached& detached);
   void on(const Step& step, const Close& close);
-  void on(const Step& step, const Acquire& acquire);
-  void on(const Step& step, const Release& release);
-  void on(const Step& step, const Cancel& cancel);
   void on(const Step& step, const Expire& expire);
   void on(const Step& step, const Purge& purge);
   void on(const Step& step, const ColdEnd& end);
 
+  std::vector<SessionId> left_at(const Processor& at) const;
   Opened open_session(const Step& step, const Open& open);
   Resumed::Outcome resume_session(const Step& step, const Resume& resume);
-  void end_session(const Session& session, SessionEnded::Reason reason, Effects& effects);
+  void end_session(const Session& session, SessionEnded::Reason reason, dlm::Ending how,
+                   Effects& effects);
 
-  // The session, unless it is dead or has another generation.
+  // The session, unless it has ended or has another generation.
   const Session* living(SessionId id, Generation generation) const;
 
   // True if the request is to be executed now; otherwise it has been answered.
   bool admit(const Step& step, const Request& request);
   std::optional<Reply> reply_instead(const Step& step, const Request& request);
 
-  // The first of changes_ is the outcome of the request: remembers and tells it, and settles the
-  // rest.
-  void answer(const Step& step, const Request& request);
-
-  // Lets a remembered `queued` say what has become of it since.
-  void correct(SessionId id, const Reply& reply);
-
-  // Tells the grants among changes_ from `first` on. What a dead session is granted goes on to the
-  // next in the queue at once.
-  void settle(std::size_t first, Effects& effects);
-
   // Frees locks of an ended session, which is forgotten with the last, or those that nobody holds.
   // The number of changes, at least 1.
   std::size_t free_some(SessionId id, std::size_t budget, Effects& effects);
 
-  dlm::Status hold_for_nobody(const dlm::ResourceName& name);
+  // Locks: state_locks.cc.
+  void on(const Step& step, const Acquire& acquire);
+  void on(const Step& step, const AcquireAll& all);
+  void on(const Step& step, const Convert& convert);
+  void on(const Step& step, const Release& release);
+  void on(const Step& step, const Cancel& cancel);
+  void on(const Step& step, const TimeOut& time_out);
+
+  // Remembers and tells the reply.
+  void answer(const Step& step, const Request& request, const Reply& reply);
+  void answer(const Step& step, const Request& request, Status status);
+
+  // The first of changes_ are the outcomes of the request and of those numbered after it: answers
+  // them, and settles the rest.
+  void answer_with_changes(const Step& step, const Request& request, std::size_t outcomes = 1);
+
+  // Lets a remembered `queued` say what has become of it since.
+  void correct(SessionId id, const Reply& reply);
+
+  // Tells what changes_ from `first` on mean for others than who sent the command. What a dead
+  // session is granted goes on to the next in the queue at once.
+  void settle(std::size_t first, Effects& effects);
+  void settle_one(const Session& session, const dlm::Effect& change, Effects& effects);
+  void tell_deadlocks(Effects& effects);
+
+  // Who is not to be granted what, whoever holds it.
+  std::optional<Status> refusal(const Session& session, const std::string& lockspace) const;
+
+  // While the table is cold: lets nobody hold what is asked for and not there. False if there is no
+  // room.
+  bool reserve(const dlm::ResourceName& name);
+
+  // The orphan to adopt on a resource, or why there is none.
+  base::Result<dlm::LockName, Status> find_orphan(base::NodeId node, const dlm::ResourceName& name,
+                                                  dlm::Mode mode) const;
+
+  // Lockspaces and what is left behind: state_lockspaces.cc.
+  void on(const Step& step, const DropOrphans& drop);
+  void on(const Step& step, const JoinLockspace& join);
+  void on(const Step& step, const LeaveLockspace& leave);
+  Status join(const Step& step, const Session& session, const JoinLockspace& join);
+  Status leave(const Step& step, const Session& session, const LeaveLockspace& leave);
+  std::uint64_t generation_of(const std::string& name) const;
+  void tell_lockspace(const std::string& name, Effects& effects);
+  void depart_from_lockspaces(std::span<const Departure> departures, Effects& effects);
+  void settle_lockspaces(Effects& effects);
 
   // For a snapshot: no lock without its session, no session from the future.
   bool consistent() const;
@@ -275,11 +358,14 @@ class State {
   StateLimits limits_;
   dlm::Table locks_;
   SessionTable sessions_;
+  LockspaceTable lockspaces_;
   std::optional<RingId> cold_;
   base::Duration longest_lease_{0};
 
   // What the current command has changed in the lock table.
   dlm::Effects changes_;
+
+  std::deque<dlm::Deadlock> deadlocks_;
 };
 
 }  // namespace lockd

@@ -31,7 +31,7 @@ def garbage():
         bad_streams = [
             b"\0\0\0\0",                                       # A frame of nothing.
             b"\xff\xff\xff\xff",                               # A frame of 4 GiB.
-            struct.pack("<I", 4097) + bytes(4097),             # One byte more than a request may have.
+            struct.pack("<I", 24577) + bytes(24577),           # One byte more than a request may have.
             h.frame(0),
             h.frame(99),
             h.frame(h.WELCOME),                                # What only the daemon says.

@@ -176,12 +176,12 @@ def hello(kind, version=1):
 
 
 def acquire(request, name, acknowledged=0, lockspace=b"default", no_queue=True):
-    return frame(ACQUIRE, struct.pack("<QQ", request, acknowledged) + STAMP + struct.pack("<BB", 5, no_queue) +
+    return frame(ACQUIRE, struct.pack("<QQ", request, acknowledged) + STAMP + struct.pack("<BIQI", 5, no_queue, 0, 0) +
                  text(lockspace) + text(name))
 
 
 def release(request, lock, token, acknowledged=0):
-    return frame(RELEASE, struct.pack("<QQ", request, acknowledged) + STAMP + struct.pack("<QQ", lock, token))
+    return frame(RELEASE, struct.pack("<QQ", request, acknowledged) + STAMP + struct.pack("<QQIB", lock, token, 0, 0))
 
 
 class Connection:
@@ -229,7 +229,7 @@ class Connection:
         """(request, answer, token, advice) of the next reply."""
         body = self.read_until(REPLY)
         request, answer, _, token = struct.unpack_from("<QBBQ", body)
-        return request, answer, token, body[18 + 24 + 2:].decode()
+        return request, answer, token, body[18 + 2 + 24 + 2:].decode()  # Without a value block.
 
     def read_refusal(self):
         """(reason, advice); afterwards the daemon hangs up."""

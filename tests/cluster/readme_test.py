@@ -17,7 +17,7 @@ BUILD = os.environ.get("RINGLOCK_BUILD") or os.path.join(ROOT, "build")
 DEADLINE = 120  # Seconds for one command.
 PROMPT = "the shell is ready"
 # Asks and changes nothing: asked again until the answer is right, as a person would.
-QUESTION = re.compile(r"(^|\s)lockctl (show|ls|status|members|evs members)\b|cluster status")
+QUESTION = re.compile(r"(^|\s)lockctl (show|ls|why|status|members|evs members)\b|cluster status")
 
 
 def steps(text):
@@ -36,7 +36,7 @@ def plain(line):
 
 class Shell:
     def __init__(self):
-        self.process = subprocess.Popen(["bash", "--norc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(["bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, cwd=ROOT, env={**os.environ, "RINGLOCK_BUILD": BUILD})
         self.pending = b""
 

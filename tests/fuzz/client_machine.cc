@@ -9,6 +9,45 @@ namespace {
 using namespace std::chrono_literals;
 namespace protocol = liblock::protocol;
 
+// What can be asked beside the plain requests.
+void ask_more(liblock::ClientMachine& machine, base::Instant now, unsigned what,
+              std::uint64_t& last, fuzz::Input& input) {
+  const base::RequestId lock{last};
+  const auto mode = static_cast<protocol::Mode>(input.u8() % 6);
+  const base::LockFlags flags = base::LockFlags{input.u8()} << (what >> 4);
+  switch (what % 8) {
+    case 0:
+      if (const auto id = machine.acquire(now, {"default", "name", mode, flags, 1, 50})) {
+        last = base::value(*id);
+      }
+      break;
+    case 1: {
+      const liblock::AllRequest all{{{mode, "default", "a"}, {mode, "default", "b"}}, flags, 1, 50};
+      if (const auto id = machine.acquire_all(now, all)) last = base::value(*id);
+      break;
+    }
+    case 2:
+      machine.convert(now, lock, {mode, flags, 50, {}});
+      break;
+    case 3:
+      machine.release(now, lock, flags | base::lock_flag::force, base::ValueBlock{});
+      break;
+    case 4:
+      machine.join(now, "default", static_cast<protocol::JoinKind>(flags % 3), 0600);
+      break;
+    case 5:
+      machine.leave(now, "default", flags % 2 == 0);
+      break;
+    case 6:
+      machine.drop_orphans(now, base::NodeId{1}, flags);
+      break;
+    case 7:
+      machine.forget(now, lock);
+      machine.forget_operation(now, base::RequestId{last + 1});
+      break;
+  }
+}
+
 void of_locks(fuzz::Input input) {
   base::Instant now{1000s, 900s};
   liblock::ClientConfig config;
@@ -28,7 +67,8 @@ void of_locks(fuzz::Input input) {
       machine.handle_connected(now);
       connected = true;
     }
-    switch (what % 8) {
+    if ((what & 8) != 0) ask_more(machine, now, what, last, input);
+    switch ((what & 8) != 0 ? 8 : what % 8) {
       case 0:
       case 1:
       case 2: {

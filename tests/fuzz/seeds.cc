@@ -264,10 +264,25 @@ void of_requests(Seeds& seeds) {
   const std::vector<std::vector<Request>> conversations = {
       {query, List{1, "default", "", 0}, Show{2, "default", "jobs", 0}, StatusQuery{3},
        MembersQuery{4}},
-      {open, Acquire{RequestId{1}, RequestId{0}, stamp, Mode::ex, false, "default", "jobs"},
-       Acquire{RequestId{2}, RequestId{0}, stamp, Mode::pr, false, "default", "jobs"},
+      {open, Acquire{RequestId{1}, RequestId{0}, stamp, Mode::ex, 0, 1, 0, "default", "jobs"},
+       Acquire{RequestId{2}, RequestId{0}, stamp, Mode::pr, 0x1000008, 2, 50, "default", "jobs"},
        Cancel{RequestId{3}, RequestId{0}, stamp, RequestId{2}}, Keepalive{RequestId{0}, stamp},
-       Release{RequestId{4}, RequestId{1}, stamp, RequestId{1}, Token{2}}, Close{}},
+       Release{RequestId{4}, RequestId{1}, stamp, RequestId{1}, Token{2}, 0, {}}, Close{}},
+      {open, JoinLockspace{RequestId{1}, RequestId{0}, stamp, JoinKind::create, 0640, "default"},
+       AcquireAll{RequestId{2},
+                  RequestId{0},
+                  stamp,
+                  0,
+                  1,
+                  50,
+                  {{Mode::ex, "default", "a"}, {Mode::pr, "default", "b"}}},
+       Convert{RequestId{4}, RequestId{0}, stamp, RequestId{2}, Mode::nl, 0x8, 0,
+               base::ValueBlock{}},
+       Convert{RequestId{5}, RequestId{0}, stamp, RequestId{3}, Mode::ex, 0x40, 50, {}},
+       Release{RequestId{6}, RequestId{0}, stamp, RequestId{3}, Token{2}, 0x20008,
+               base::ValueBlock{}},
+       DropOrphans{RequestId{7}, RequestId{0}, stamp, NodeId{1}, 2},
+       LeaveLockspace{RequestId{8}, RequestId{0}, stamp, true, "default"}},
       {resume, Keepalive{RequestId{0}, stamp}},
       {evs, EvsJoin{1, {group}}, EvsMulticast{Guarantee::safe, {group}, text("hello")},
        EvsLeave{2, {group}}}};
@@ -294,8 +309,14 @@ void of_responses(Seeds& seeds) {
   welcome.lease = std::chrono::seconds(2);
   welcome.primary = true;
   welcome.note = note;
-  Reply granted{RequestId{1}, Answer::granted, Mode::ex, Token{2}, note, ""};
-  Reply limit{RequestId{1}, Answer::limit, Mode::nl, Token{0}, note, "advice"};
+  const Reply granted{RequestId{1}, Answer::granted, Mode::ex, Token{2}, 0, {}, note, ""};
+  const Reply limit{RequestId{1}, Answer::limit, Mode::nl, Token{0}, 0, {}, note, "advice"};
+  const Reply converted{
+      RequestId{2}, Answer::granted, Mode::pr, Token{3}, 4, base::ValueBlock{}, note, ""};
+  const Reply done{RequestId{2}, Answer::done, Mode::nl, Token{0}, 0, {}, note, ""};
+  const LockRef ref{SessionId{1}, RequestId{1}, NodeId{1}, 100, "a command"};
+  const Deadlock deadlock{RequestId{2}, {{ref, Mode::ex, ref, Mode::pr, "default", "jobs"}}};
+  const LockspaceState lockspace{"default", 2, false, {{NodeId{1}, 1}}, {{NodeId{2}, 2}}};
   Status status;
   status.cluster = "c";
   status.counters = {{"name", 1}};
@@ -314,6 +335,11 @@ void of_responses(Seeds& seeds) {
   members.members.resize(1);
   const Response of_locks[] = {welcome,
                                granted,
+                               converted,
+                               Blocks{RequestId{1}, Token{2}, Mode::ex},
+                               deadlock,
+                               done,
+                               lockspace,
                                State{true, 1, note},
                                limit,
                                Lost{LostReason::expired},
@@ -334,6 +360,13 @@ void of_responses(Seeds& seeds) {
     to_locks.u8(0).piece(bytes);
     Buffer after_welcome;
     fuzz::Output(after_welcome).u8(0).u8(0).u8(4).u8(0).piece(content(Response(welcome)));
+    Buffer after_grant = after_welcome;
+    fuzz::Output to_holder(after_grant);
+    to_holder.u8(0).piece(content(Response(granted)));
+    to_holder.u8(8 + 2).u8(3).u8(0x8);
+    to_holder.u8(8 + 4).u8(3).u8(0x8);
+    to_holder.u8(0).piece(bytes).u8(8 + 3).u8(2).u8(7).u8(100).u8(4);
+    seeds.write("client_machine", after_grant);
     fuzz::Output(after_welcome).u8(6).u8(1).u8(0).piece(bytes).u8(5).u8(7).u8(100).u8(4);
     seeds.write("client_machine", after_welcome);
   }

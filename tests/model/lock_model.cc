@@ -66,6 +66,10 @@ Outcome Lockspace::request(const LockCall& call) {
   Resource& resource = resources_[call.name];
   if (attempt(resource, lock, When::asked, false) == Attempt::grantable) {
     grant(resource, lock);
+  } else if ((call.flags & kNoqueue) == 0 && call.deadlocked) {
+    complete(lock, Status::edeadlk, 0, {});
+    locks_.erase(id);
+    forget_if_empty(call.name);
   } else if ((call.flags & kNoqueue) == 0) {
     enqueue(resource.waiting, lock);
     notify_holders(resource.granted, lock);
@@ -110,6 +114,10 @@ Outcome Lockspace::convert(const LockCall& call) {
   } else if (result == Attempt::deadlocked && (call.flags & kNodlckwt) == 0) {
     lock.requested = Mode::none;  // 2.8: it keeps its mode.
     complete(lock, Status::edeadlk, 0, {});
+  } else if ((call.flags & kNoqueue) == 0 && call.deadlocked) {
+    lock.requested = Mode::none;
+    complete(lock, Status::edeadlk, lock.completion_flags, {});
+    if (demoted) scan(resource, false);
   } else if ((call.flags & kNoqueue) == 0) {
     leave_queues(resource, lock.id);
     enqueue(resource.converting, lock);
@@ -132,6 +140,7 @@ Outcome Lockspace::adopt(const LockCall& call) {
   bool in_another_mode = false;
   for (auto& [id, lock] : locks_) {
     if (!lock.orphan || lock.owner.node != call.owner.node || lock.resource != call.name) continue;
+    if (call.lock != 0 && id != call.lock) continue;
     if (lock.granted != call.mode) {
       in_another_mode = true;
       continue;
@@ -139,7 +148,9 @@ Outcome Lockspace::adopt(const LockCall& call) {
     lock.orphan = false;
     lock.owner = call.owner;
     take_arguments(lock, call);
+    lock.notified = Mode::nl;
     outcome_.lock = id;
+    scan(resources_.at(lock.resource), false);
     return finish();
   }
   return refuse(in_another_mode ? Status::eagain : Status::enoent);
@@ -319,6 +330,18 @@ Outcome Lockspace::end_node(int node) {
   for (const std::string& name : touched) {
     scan(resources_.at(name), true);
     forget_if_empty(name);
+  }
+  return finish();
+}
+
+Outcome Lockspace::end_lock(int id, Death how) {
+  const Lock& lock = locks_.at(id);
+  const bool writer = lock.granted >= Mode::pw;
+  if (how == Death::process) {
+    end_lock_of_dead(id);
+  } else {
+    const bool invalid = how == Death::purge || (writer && (lock.flags & kValblk) != 0);
+    drop(id, invalid ? kIvvalblk : 0, {});
   }
   return finish();
 }

@@ -48,7 +48,8 @@
 // at once, then one scan
 //     by rule 3 of each resource that lost a lock. A persistent lock that still waits has no mode
 //     to keep and is dropped.
-// 15. An orphan remembers notifications that nobody heard, and adoption does not repeat them.
+// 15. An orphan is notified of nothing and remembers nothing. Adoption is a grant in this: what it
+//     remembers begins anew, and a scan notifies it of those who wait.
 // 16. Granted locks stand with the highest mode first, and in order of their grants within a mode.
 // The order shows
 //     only in the order of the notifications.
@@ -128,7 +129,7 @@ struct Owner {
 struct LockCall {
   Owner owner;
   std::string name;  // Of no meaning for a conversion.
-  int lock = 0;      // Conversions only.
+  int lock = 0;      // Of a conversion. Of an adoption: this orphan and no other, if not 0.
   Mode mode = Mode::nl;
   Flags flags = 0;
   std::optional<Value> value;  // The buffer.
@@ -136,6 +137,9 @@ struct LockCall {
   bool has_blocking_function = true;
   std::int64_t timeout = 0;  // In the unit of `now`; counts with TIMEOUT only.
   std::int64_t now = 0;
+
+  // Whoever looks for deadlocks across resources found that it must not wait: EDEADLK instead. 1.4
+  bool deadlocked = false;
 };
 
 struct UnlockCall {
@@ -206,6 +210,11 @@ class Lockspace {
 
   // 2.10. Leaving counts as well. 2.11
   Outcome end_node(int node);
+
+  // One lock of what has died or is purged, for those who have an order of their own. The scan
+  // after it is none of a recovery, so without rule 3.
+  enum class Death { process, node, purge };
+  Outcome end_lock(int lock, Death how);
 
   const std::map<int, Lock>& locks() const { return locks_; }
   const std::map<std::string, Resource>& resources() const { return resources_; }

@@ -243,9 +243,8 @@ void Lockspace::notify_holders(const std::vector<int>& holders, const Lock& bloc
 }
 
 void Lockspace::notify(Lock& lock, Mode mode, Mode remembered) {
-  if (!lock.has_blocking_function) return;
+  if (!lock.has_blocking_function || lock.orphan) return;  // 2.9
   lock.notified = remembered;
-  if (lock.orphan) return;  // 2.9
   outcome_.callbacks.push_back({Callback::Kind::blocking, lock.id, lock.owner.session, mode});
 }
 

@@ -321,7 +321,7 @@ TEST_CASE("persistent locks of a dead process block as orphans until adopted or 
   CHECK(told(stage.ask(3, Mode::ex, kOrphan, 2)) == "ENOENT");  // Of another node.
   const Outcome adopted = stage.ask(3, Mode::ex, kOrphan | kPersistent);
   CHECK(adopted.lock == 1);
-  CHECK(told(adopted) == "");
+  CHECK(told(adopted) == "1!pr");  // No completion; but who waits is heard of from now on.
   CHECK(told(stage.ask(3, Mode::ex, kOrphan)) == "ENOENT");
   stage.space.end_session(3);
   CHECK(told(stage.space.purge({4, 4, 1}, 2, 0)) == "");

@@ -10,9 +10,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kAtATimeMax = 2;
-const char* const kResources[] = {"a", "b", "c"};
-
 liblock::ClientConfig client_config(base::Random& random) {
   liblock::ClientConfig config;
   for (auto& byte : config.instance) byte = static_cast<std::byte>(random.below(256));
@@ -24,115 +21,168 @@ liblock::ClientConfig client_config(base::Random& random) {
   return config;
 }
 
+Told told_of(const liblock::Granted& granted) {
+  return {granted.token, granted.mode, granted.notes, granted.value};
+}
+
+LockspaceSeen seen_of(const liblock::protocol::LockspaceState& state) {
+  LockspaceSeen seen{state.lockspace, state.generation, state.recovered, {}, {}};
+  for (const auto& member : state.members) seen.members.emplace_back(member.node, member.slot);
+  for (const auto& member : state.failed) seen.failed.emplace_back(member.node, member.slot);
+  return seen;
+}
+
+std::uint64_t number_in(const std::optional<dlm::ValueBlock>& value) {
+  std::uint64_t number = 0;
+  for (std::size_t i = 0; value && i < sizeof number; ++i) {
+    number |= std::to_integer<std::uint64_t>((*value)[i]) << (8 * i);
+  }
+  return number;
+}
+
 }  // namespace
 
 Client::Client(std::size_t machine, const VirtualClock& clock, base::Random random,
-               LockChecker& checker, Resources& resources)
+               LockChecker& checker, Resources& resources, const Traffic& traffic,
+               std::uint64_t number)
     : server(machine),
       machine_(machine),
       clock_(clock),
       random_(random),
       checker_(checker),
       resources_(resources),
+      traffic_(traffic),
+      number_(number),
       wire_(client_config(random_)) {}
-
-void Client::act(Duration now) {
-  for (auto& [id, request] : std::map(requests_)) {
-    if (request.act_at > now && !winding_down_) continue;
-    if (request.releasing) continue;
-    Request& own = requests_.at(id);
-    if (!request.granted) {
-      if (request.patient) continue;
-      // Patience is at its end.
-      if (wire_.cancel(clock_now(now), id)) own.act_at = now + milliseconds(500);
-      continue;
-    }
-    use(now, id, request);
-    if (!winding_down_ && random_.chance(1, 2)) {
-      own.act_at = now + random_.between(milliseconds(1), milliseconds(200));
-      continue;
-    }
-    checker_.client_releases(now, name_of(id));
-    if (wire_.release(clock_now(now), id)) {
-      own.releasing = true;
-    } else {
-      end(id);
-    }
-  }
-  if (!winding_down_ && requests_.size() < kAtATimeMax) begin(now);
-  next_act_ = now + random_.between(milliseconds(5), milliseconds(150));
-}
-
-void Client::begin(Duration now) {
-  const std::string resource = kResources[random_.below(std::size(kResources))];
-  const dlm::Mode mode = random_.chance(2, 3) ? dlm::Mode::ex : dlm::Mode::pr;
-  const bool no_queue = random_.chance(1, 5);
-  const auto id = wire_.acquire(clock_now(now), "default", resource,
-                                static_cast<liblock::protocol::Mode>(mode), no_queue);
-  if (!id) return;
-  Request request;
-  request.resource = resource;
-  request.mode = mode;
-  request.patient = random_.chance(1, 2);
-  request.act_at = now + random_.between(milliseconds(10), milliseconds(800));
-  requests_.emplace(*id, request);
-  if (session_) checker_.client_acquires(now, name_of(*id), resource, mode);
-}
-
-// What the lock guards is used as long as the client may believe that it holds it, and sometimes
-// later by a careless one: the resource then compares tokens.
-void Client::use(Duration now, base::RequestId id, const Request& request) {
-  const bool believes = wire_.valid_for(clock_now(now), id) > Duration(0);
-  if (!believes && !random_.chance(1, 4)) return;
-  if (believes) checker_.client_uses(now, name_of(id));
-  const bool write = request.mode == dlm::Mode::ex;
-  const bool accepted = resources_.access(request.resource, write, request.token);
-  checker_.access(now, request.resource, name_of(id), request.mode, request.token, accepted);
-}
 
 void Client::take_events(Duration now) {
   while (auto event = wire_.poll_event()) {
     if (wire_.session() && wire_.session() != session_ &&
         !std::holds_alternative<liblock::GrantLost>(*event) &&
-        !std::holds_alternative<liblock::SessionLost>(*event)) {
+        !std::holds_alternative<liblock::SessionLost>(*event) &&
+        !std::holds_alternative<liblock::ConversionFailed>(*event)) {
       on_session(now);
     }
-    if (const auto* granted = std::get_if<liblock::Granted>(&*event)) {
-      const auto found = requests_.find(granted->request);
-      if (found == requests_.end()) continue;
-      ++grants;
-      last_event = "granted " + found->second.resource;
-      found->second.granted = true;
-      found->second.token = granted->token;
-      found->second.act_at = now + random_.between(milliseconds(1), milliseconds(200));
-      tell_deadline(now, granted->request);
-      checker_.client_ok(now, name_of(granted->request), granted->token);
-      use(now, granted->request, found->second);
-    } else if (const auto* lost = std::get_if<liblock::GrantLost>(&*event)) {
-      ++losses;
-      last_event = "lost";
-      if (requests_.contains(lost->request)) checker_.client_lost(now, name_of(lost->request));
-      end(lost->request);
-    } else if (const auto* failed = std::get_if<liblock::Failed>(&*event)) {
-      last_event = "failed";
-      if (session_ && requests_.contains(failed->request)) {
-        checker_.client_failed(now, name_of(failed->request));
-      }
-      end(failed->request);
-    } else if (const auto* released = std::get_if<liblock::Released>(&*event)) {
-      last_event = "released";
-      if (released->in_time && requests_.contains(released->request)) {
-        checker_.client_released(now, name_of(released->request));
-      } else if (requests_.contains(released->request) && wire_.session() == session_) {
-        checker_.client_not_released(now, name_of(released->request));
-      }
-      end(released->request);
-    }
+    hear(now, *event);
   }
   if (wire_.session() && wire_.session() != session_) on_session(now);
   for (const auto& [id, request] : requests_) {
     if (request.granted && tell_deadline(now, id)) break;
   }
+}
+
+void Client::hear(Duration now, const liblock::Event& event) {
+  if (const auto* one = std::get_if<liblock::Granted>(&event)) {
+    granted(now, *one);
+  } else if (const auto* all = std::get_if<liblock::GrantedAll>(&event)) {
+    for (const liblock::Granted& part : all->parts) granted(now, part);
+  } else if (const auto* lost = std::get_if<liblock::GrantLost>(&event)) {
+    ++losses;
+    last_event = "lost";
+    if (requests_.contains(lost->request)) checker_.client_lost(now, name_of(lost->request));
+    end(lost->request);
+  } else if (const auto* refused = std::get_if<liblock::Failed>(&event)) {
+    failed(now, *refused);
+  } else if (const auto* changed = std::get_if<liblock::Converted>(&event)) {
+    converted(now, *changed);
+  } else if (const auto* kept = std::get_if<liblock::ConversionFailed>(&event)) {
+    not_converted(now, *kept);
+  } else if (const auto* blocked = std::get_if<liblock::Blocked>(&event)) {
+    const auto found = requests_.find(blocked->request);
+    if (found == requests_.end()) return;
+    last_event = "blocks " + found->second.resource;
+    found->second.blocked = true;
+    found->second.act_at = now + random_.between(milliseconds(0), milliseconds(100));
+    checker_.client_blocks(now, name_of(blocked->request), blocked->token, blocked->mode);
+  } else if (const auto* released = std::get_if<liblock::Released>(&event)) {
+    last_event = "released";
+    const auto found = requests_.find(released->request);
+    if (found == requests_.end()) return;
+    if (released->in_time) {
+      checker_.client_released(now, name_of(released->request));
+    } else if (wire_.session() == session_) {
+      checker_.client_not_released(now, name_of(released->request));
+    }
+    end(released->request);
+  } else if (const auto* done = std::get_if<liblock::Done>(&event)) {
+    answered(now, done->operation);
+  } else if (const auto* space = std::get_if<liblock::LockspaceChanged>(&event)) {
+    last_event = "lockspace " + std::to_string(space->state.generation);
+    if (session_) checker_.client_told_of(now, *session_, seen_of(space->state));
+  }
+}
+
+void Client::granted(Duration now, const liblock::Granted& granted) {
+  const auto found = requests_.find(granted.request);
+  if (found == requests_.end()) return;
+  Request& request = found->second;
+  ++grants;
+  last_event = "granted " + request.resource;
+  request.granted = true;
+  request.token = granted.token;
+  request.mode = granted.mode;
+  request.number = number_in(granted.value);
+  request.act_at = now + random_.between(milliseconds(1), milliseconds(200));
+  tell_deadline(now, granted.request);
+  checker_.client_granted(now, name_of(granted.request), told_of(granted));
+  use(now, granted.request, request);
+  if (request.role == Role::transaction) go_on(now);
+}
+
+void Client::failed(Duration now, const liblock::Failed& failed) {
+  last_event = "failed";
+  const auto found = requests_.find(failed.request);
+  if (found == requests_.end()) return;
+  const bool transaction = found->second.role == Role::transaction;
+  const std::size_t parts = found->second.parts;
+  for (std::size_t i = 0; i < parts; ++i) {
+    const base::RequestId part{base::value(failed.request) + i};
+    if (session_ && requests_.contains(part)) checker_.client_failed(now, name_of(part));
+    end(part);
+  }
+  if (transaction) end_transaction(now);
+}
+
+void Client::converted(Duration now, const liblock::Converted& converted) {
+  answered(now, converted.operation);
+  const auto found = requests_.find(converted.lock.request);
+  if (found == requests_.end()) return;
+  Request& request = found->second;
+  last_event = "converted " + request.resource;
+  ++conversions;
+  request.conversion.reset();
+  request.blocked = false;
+  request.mode = converted.lock.mode;
+  request.token = converted.lock.token;
+  if (converted.lock.value) request.number = number_in(converted.lock.value);
+  request.act_at = now + random_.between(milliseconds(1), milliseconds(150));
+  tell_deadline(now, converted.lock.request);
+  checker_.client_converted(now, name_of(converted.lock.request), converted.operation,
+                            told_of(converted.lock));
+  use(now, converted.lock.request, request);
+}
+
+void Client::not_converted(Duration now, const liblock::ConversionFailed& failed) {
+  answered(now, failed.operation);
+  const auto found = requests_.find(failed.lock.request);
+  if (found == requests_.end() || found->second.releasing) return;
+  last_event = "not converted " + found->second.resource;
+  if (failed.failure == liblock::Failure::deadlock) ++deadlocks;
+  found->second.conversion.reset();
+  found->second.mode = failed.lock.mode;
+  found->second.act_at = now + random_.between(milliseconds(1), milliseconds(150));
+  checker_.client_not_converted(now, name_of(failed.lock.request), failed.operation,
+                                told_of(failed.lock));
+}
+
+void Client::operates(base::RequestId operation) {
+  operations_.insert(operation);
+  checker_.client_operates(number_, operation);
+}
+
+void Client::answered(Duration now, base::RequestId operation) {
+  operations_.erase(operation);
+  checker_.client_answered(now, number_, operation);
 }
 
 // One deadline for all that the session holds.
@@ -149,8 +199,23 @@ void Client::on_session(Duration now) {
   for (const auto& [id, request] : requests_) {
     if (request.granted) continue;
     if (before) checker_.client_failed(now, {*before, id});
-    checker_.client_acquires(now, name_of(id), request.resource, request.mode);
+    ask(now, id);
   }
+}
+
+void Client::ask(Duration now, base::RequestId id) {
+  if (!session_) return;
+  const Request& request = requests_.at(id);
+  checker_.client_asks(now, name_of(id),
+                       {request.resource, request.mode, request.flags, dlm::Owner{request.owner},
+                        request.first, request.parts});
+}
+
+bool Client::waits() const {
+  for (const auto& [id, request] : requests_) {
+    if (!request.granted || request.conversion) return true;
+  }
+  return !operations_.empty();
 }
 
 void Client::end(base::RequestId id) {
@@ -159,6 +224,7 @@ void Client::end(base::RequestId id) {
 
 void Client::die(Duration now) {
   if (session_) checker_.client_closed(now, *session_);
+  checker_.client_gone(number_);
 }
 
 std::optional<Duration> Client::next_timeout() const {

@@ -1,6 +1,6 @@
 // One simulated client process: the real client machine of liblock, and a script that takes locks,
-// holds them, uses what they guard, and gives them back. It lives on a machine, and reads that
-// machine's clocks.
+// holds them, uses what they guard, converts them, and gives them back. It lives on a machine, and
+// reads that machine's clocks. The script is client_script.cc; client.cc hears the events.
 #pragma once
 
 #include <cstddef>
@@ -9,11 +9,13 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/random.h"
 #include "liblock/client_machine.h"
 #include "tests/sim/lock_checker.h"
 #include "tests/sim/resource.h"
+#include "tests/sim/run_options.h"
 #include "tests/sim/virtual_clock.h"
 
 namespace sim {
@@ -21,7 +23,7 @@ namespace sim {
 class Client {
  public:
   Client(std::size_t machine, const VirtualClock& clock, base::Random random, LockChecker& checker,
-         Resources& resources);
+         Resources& resources, const Traffic& traffic, std::uint64_t number);
 
   // Whose clocks it has.
   std::size_t machine() const { return machine_; }
@@ -35,8 +37,15 @@ class Client {
   void take_events(Duration now);
 
   // No new locks; what is held is given back, and so is in the end what the patient wait for.
+  // Locks that are kept until somebody waits for them are kept on, so that it shows whether who
+  // keeps them is told; until let_go().
   void wind_down() { winding_down_ = true; }
-  bool at_rest() const { return requests_.empty(); }
+  void let_go() { letting_go_ = true; }
+  bool waits() const;
+  bool at_rest() const { return requests_.empty() && operations_.empty(); }
+
+  // Ends what dead processes of these nodes have left behind.
+  void drop_orphans(Duration now, base::NodeId node);
 
   // The process dies.
   void die(Duration now);
@@ -45,6 +54,8 @@ class Client {
 
   std::uint64_t grants = 0;
   std::uint64_t losses = 0;
+  std::uint64_t conversions = 0;
+  std::uint64_t deadlocks = 0;
   std::string last_event;  // For the trace.
 
   // Bookkeeping of the world's.
@@ -55,19 +66,58 @@ class Client {
   bool paused = false;
 
  private:
+  enum class Role : std::uint8_t { plain, any_mode, value, cached, transaction, several };
+
   struct Request {
     std::string resource;
-    dlm::Mode mode{};
+    Role role = Role::plain;
+    dlm::Mode mode{};  // Asked for, then held.
+    dlm::LockFlags flags = 0;
+    std::uint64_t owner = 0;
+    base::RequestId first{};  // Of several that were asked for at once.
+    std::size_t parts = 1;
     bool patient = false;  // Waits as long as it takes.
     bool granted = false;
     bool releasing = false;
+    bool blocked = false;  // Somebody waits for it.
     base::Token token{};
+    std::optional<base::RequestId> conversion;
+    std::uint64_t number = 0;  // What it read in the value block.
     Duration act_at{};
   };
 
+  // A transaction: what it has yet to ask for.
+  struct Transaction {
+    std::uint64_t owner = 0;
+    std::vector<std::string> todo;
+  };
+
+  // client_script.cc
   void begin(Duration now);
+  void begin_one(Duration now, Request request, bool no_queue);
+  void begin_several(Duration now);
+  void begin_transaction(Duration now);
+  void go_on(Duration now);
+  void end_transaction(Duration now);
+  void visit_lockspace(Duration now);
+  void act_on_waiting(Duration now, base::RequestId id);
+  void act_on_granted(Duration now, base::RequestId id);
+  bool keeps(Duration now, Request& request);
+  void convert(Duration now, base::RequestId id, dlm::Mode mode);
+  void release(Duration now, base::RequestId id);
   void use(Duration now, base::RequestId id, const Request& request);
+  std::uint32_t draw_patience();
+  dlm::LockFlags draw_flags(Role role);
+
+  void hear(Duration now, const liblock::Event& event);
+  void granted(Duration now, const liblock::Granted& granted);
+  void failed(Duration now, const liblock::Failed& failed);
+  void converted(Duration now, const liblock::Converted& converted);
+  void not_converted(Duration now, const liblock::ConversionFailed& failed);
+  void answered(Duration now, base::RequestId operation);
+  void operates(base::RequestId operation);
   void on_session(Duration now);
+  void ask(Duration now, base::RequestId id);
   bool tell_deadline(Duration now, base::RequestId id);
   dlm::LockName name_of(base::RequestId id) const { return {*session_, id}; }
   void end(base::RequestId id);
@@ -78,11 +128,18 @@ class Client {
   base::Random random_;
   LockChecker& checker_;
   Resources& resources_;
+  const Traffic traffic_;
+  const std::uint64_t number_;
   liblock::ClientMachine wire_;
   std::optional<base::SessionId> session_;
   std::map<base::RequestId, Request> requests_;
   Duration next_act_{};
+  std::set<base::RequestId> operations_;  // Conversions and others, without an answer.
+  std::optional<Transaction> transaction_;
+  std::uint64_t last_owner_ = 0;
+  bool joined_ = false;
   bool winding_down_ = false;
+  bool letting_go_ = false;
 };
 
 }  // namespace sim

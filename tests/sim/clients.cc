@@ -11,8 +11,9 @@ using std::chrono::microseconds;
 
 std::unique_ptr<Client> World::new_client(std::size_t index) {
   const std::size_t machine = index % serving();
-  auto client = std::make_unique<Client>(machine, machines_[machine]->clock(), random_.fork(),
-                                         lock_checker_, resources_);
+  auto client =
+      std::make_unique<Client>(machine, machines_[machine]->clock(), random_.fork(), lock_checker_,
+                               resources_, options_.traffic, ++clients_made_);
   client->roams = random_.chance(1, 3);
   return client;
 }
@@ -100,6 +101,29 @@ void World::disconnect(std::size_t index) {
   queue_.push(pipe_time(index), Happening::client_gone, client.server, *client.connection);
   client.connection.reset();
   client.wire().handle_disconnected(machines_[client.machine()]->clock().at(now_));
+}
+
+// At the end of a run, at every look: once nobody waits any more, what is kept for nobody is given
+// back; now and then one drops what dead processes have left behind.
+void World::tidy_up() {
+  if (whole_for_ == 0) return;
+  bool waits = false;
+  for (const auto& client : clients_) {
+    waits = waits || (core_[client->server] && client->waits());
+  }
+  for (auto& client : clients_) {
+    if (!waits) client->let_go();
+  }
+  if (!options_.traffic.orphans || whole_for_ % 6 != 0) return;
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    const Machine& server = *machines_[clients_[i]->server];
+    if (!core_[clients_[i]->server] || !clients_[i]->wire().open()) continue;
+    if (server.daemon().replica().table()->counts().locks == 0) return;
+    for (std::size_t node = 0; node < machines_.size(); ++node) {
+      clients_[i]->drop_orphans(now_, node_id(node));
+    }
+    return after_client(i);
+  }
 }
 
 // Later than all that this client's pipes carry already.

@@ -3,16 +3,54 @@
 
 namespace sim {
 
-void LockChecker::Impl::client_acquires(LockName name, std::string_view resource, Mode mode) {
+namespace {
+
+unsigned bit(Mode mode) {
+  return 1u << number(mode);
+}
+
+// Whether who relies on what all of `a` exclude is in the way of who relies on all of `b`.
+bool all_conflict(unsigned a, unsigned b) {
+  for (std::size_t i = 0; i < kModes; ++i) {
+    for (std::size_t j = 0; j < kModes; ++j) {
+      if ((a >> i & 1) != 0 && (b >> j & 1) != 0 && !conflict(i, j)) return false;
+    }
+  }
+  return true;
+}
+
+unsigned modes_of(Mode mode, LockFlags flags) {
+  unsigned modes = bit(mode);
+  if ((flags & base::lock_flag::or_pr) != 0) modes |= bit(Mode::pr);
+  if ((flags & base::lock_flag::or_cw) != 0) modes |= bit(Mode::cw);
+  return modes;
+}
+
+std::string text(unsigned modes) {
+  std::string names;
+  for (std::size_t i = 0; i < kModes; ++i) {
+    if ((modes >> i & 1) != 0) names += (names.empty() ? "" : "/") + std::string(mode_name(i));
+  }
+  return names;
+}
+
+}  // namespace
+
+void LockChecker::Impl::client_asks(LockName name, const Asked& asked) {
   Lock& lock = locks_[name];
   if (lock.asked) return;  // A retry is the same request.
   lock.asked = true;
-  lock.resource = resource_of(resource);
-  lock.mode = mode;
+  lock.resource = resource_of(asked.resource);
+  lock.mode = asked.mode;
+  lock.flags = asked.flags;
+  lock.owner = asked.owner;
+  lock.first = asked.first;
+  lock.parts = asked.parts;
   lock.highest_before = highest_ok_;
 }
 
-void LockChecker::Impl::client_ok(TrueTime at, LockName name, Token token) {
+void LockChecker::Impl::client_granted(TrueTime at, LockName name, const Told& told) {
+  const Token token = told.token;
   Lock& lock = locks_[name];
   Session& session = sessions_[name.session];
   const auto wrong = [&](const char* property, const std::string& what) {
@@ -26,37 +64,139 @@ void LockChecker::Impl::client_ok(TrueTime at, LockName name, Token token) {
     wrong("NPG", "was granted, but no such grant is in the order");
   } else {
     if (lock.token != token) wrong("NPG", "has " + text(lock.token) + " in the order");
-    if (lock.granted_mode != lock.mode || lock.granted_on != lock.resource) {
+    const bool mode = (modes_of(lock.mode, lock.flags) & bit(told.mode)) != 0;
+    if (!mode || lock.granted_mode != told.mode || lock.granted_on != lock.resource) {
       wrong("NPG", "was asked for in another mode or on another resource");
     }
     if (lock.session_had_ended) wrong("NPG", "was granted when its session had ended");
+    compare_told(at, name, told);
   }
   if (token <= lock.highest_before) {
     wrong("TM", "follows " + text(lock.highest_before) +
                     ", which a client had before this one was asked for");
   }
-  highest_ok_ = std::max(highest_ok_, token);
-  const auto other = believer_against(lock.resource, lock.mode, at);
-  if (other && clocks_hold_) {
-    wrong("ME", "in " + text(lock.mode) + " overlaps the belief in " + text(*other) + " in " +
-                    text(locks_[*other].mode));
-  }
   lock.ok = true;
-  lock.ok_at = at;
-  resources_[lock.resource].believers[number(lock.mode)].push_back(name);
+  highest_ok_ = std::max(highest_ok_, token);
   session.believed.push_back(name);
+  lock.told_mode = told.mode;
+  believe(at, name, bit(told.mode));
+}
+
+// From now on, and for certain until the deadline.
+void LockChecker::Impl::believe(TrueTime at, LockName name, unsigned modes) {
+  Lock& lock = locks_[name];
+  highest_ok_ = std::max(highest_ok_, lock.token);
+  lock.belief = modes;
+  lock.ok_at = at;
+  const auto other = believer_against(name, at);
+  if (other && clocks_hold_) {
+    report("ME", text(at) + text(name) + " with " + text(lock.token) + " in " + text(modes) +
+                     " overlaps the belief in " + text(*other) + " in " +
+                     text(locks_[*other].belief));
+  }
+  auto& believers = resources_[lock.resource].believers;
+  if (!contains(believers, name)) believers.push_back(name);
 }
 
 // Forgets, on the way, those whose belief is over; so each is looked at once in vain.
-std::optional<LockName> LockChecker::Impl::believer_against(std::size_t resource, Mode mode,
-                                                            TrueTime at) {
-  for (std::size_t other = 0; other < kModes; ++other) {
-    if (!conflict(other, number(mode))) continue;
-    auto& believers = resources_[resource].believers[other];
-    while (!believers.empty() && !believed(believers.back(), at)) believers.pop_back();
-    if (!believers.empty()) return believers.back();
+std::optional<LockName> LockChecker::Impl::believer_against(LockName name, TrueTime at) {
+  auto& believers = resources_[locks_[name].resource].believers;
+  std::erase_if(believers, [&](LockName other) { return !believed(other, at); });
+  for (const LockName other : believers) {
+    if (other != name && all_conflict(locks_[other].belief, locks_[name].belief)) return other;
   }
   return std::nullopt;
+}
+
+// What was read, and whether it is marked: as the order has it. An answer that is repeated is made
+// from the table, which tells the value as it is.
+void LockChecker::Impl::compare_told(TrueTime at, LockName name, const Told& told) {
+  const Lock& lock = locks_[name];
+  const Resource& resource = resources_[lock.granted_on];
+  const auto wrong = [&](const std::string& what) {
+    report("LVB", text(at) + text(name) + " with " + text(told.token) + " " + what);
+  };
+  if (lock.read && !told.value) wrong("is told no value, but the order has read one");
+  if (told.mode < Mode::pr || !told.value) return;
+  if (*told.value != resource.value) wrong("is told another value than the last that was written");
+  const bool marked = (told.notes & base::grant_note::value_invalid) != 0;
+  if (lock.read && resource.marked && *resource.marked != marked) {
+    wrong(marked ? "is told of a mark that is none" : "is not told that the last writer was lost");
+  }
+}
+
+void LockChecker::Impl::client_releases(LockName name, LockFlags flags,
+                                        const std::optional<ValueBlock>& value) {
+  Lock& lock = locks_[name];
+  lock.release = AskedConversion{{}, Mode::nl, flags, value};
+  if (!lock.over) client_ended(name);
+}
+
+void LockChecker::Impl::client_converts(LockName name, const AskedConversion& asked) {
+  Lock& lock = locks_[name];
+  lock.conversions.push_back(asked);
+  lock.belief |= modes_of(asked.mode, asked.flags);
+  if ((asked.flags & base::lock_flag::demote_on_deadlock) != 0) lock.belief |= bit(Mode::nl);
+}
+
+void LockChecker::Impl::client_converted(TrueTime at, LockName name, RequestId operation,
+                                         const Told& told) {
+  Lock& lock = locks_[name];
+  const auto wrong = [&](const char* property, const std::string& what) {
+    report(property, text(at) + text(name) + " is converted by request " +
+                         std::to_string(base::value(operation)) + " with " + text(told.token) +
+                         ", " + what);
+  };
+  if (!lock.ok || lock.over) return wrong("NPG", "but its client does not have it");
+  if (lock.granted_by != operation || lock.token != told.token || lock.granted_mode != told.mode) {
+    wrong("NLR", "but the order has it in " + text(lock.granted_mode) + " with " +
+                     text(lock.token) + " by request " +
+                     std::to_string(base::value(lock.granted_by)));
+  }
+  compare_told(at, name, told);
+  lock.told_mode = told.mode;
+  believe(at, name, bit(told.mode));
+}
+
+void LockChecker::Impl::client_not_converted(TrueTime at, LockName name, RequestId operation,
+                                             const Told& told) {
+  Lock& lock = locks_[name];
+  const auto wrong = [&](const char* property, const std::string& what) {
+    report(property, text(at) + text(name) + " is not converted by request " +
+                         std::to_string(base::value(operation)) + ", " + what);
+  };
+  if (!lock.ok || lock.over) return wrong("NPG", "but its client does not have it");
+  if (lock.granted_by == operation) wrong("NLR", "but it is in the order");
+  const Mode held = lock.demoted ? Mode::nl : lock.granted_mode;
+  if (lock.token != told.token) wrong("NLR", "and keeps another token than in the order");
+  if (told.mode != held) {
+    wrong("NLR", "and keeps " + text(told.mode) + ", but the order has " + text(held));
+  }
+  lock.told_mode = told.mode;
+  believe(at, name, bit(told.mode));
+}
+
+void LockChecker::Impl::client_blocks(TrueTime at, LockName name, Token token, Mode mode) {
+  const Lock& lock = locks_[name];
+  if (lock.token != token) return;  // Converted meanwhile: the word is late.
+  if (!lock.told_of_waiters) {
+    report("BLK", text(at) + text(name) + " is told that it stands against " + text(mode) +
+                      ", but nobody waited");
+  }
+}
+
+void LockChecker::Impl::client_operates(std::uint64_t client, RequestId operation) {
+  operations_.insert({client, operation});
+}
+
+void LockChecker::Impl::client_answered(TrueTime at, std::uint64_t client, RequestId operation) {
+  if (operations_.erase({client, operation}) != 0) return;
+  report("ONE", text(at) + "request " + std::to_string(base::value(operation)) + " of client " +
+                    std::to_string(client) + " is answered, but is none or was answered before");
+}
+
+void LockChecker::Impl::client_gone(std::uint64_t client) {
+  std::erase_if(operations_, [&](const auto& operation) { return operation.first == client; });
 }
 
 void LockChecker::Impl::client_ended(LockName name) {
@@ -78,6 +218,7 @@ void LockChecker::Impl::client_not_released(TrueTime at, LockName name) {
 
 void LockChecker::Impl::client_lost(TrueTime at, LockName name) {
   client_ended(name);
+  locks_[name].lost = true;
   if (!undisturbed_from_ || locks_[name].ok_at < *undisturbed_from_) return;
   report("NFE", text(at) + text(name) + " is lost, undisturbed " + text(*undisturbed_from_) +
                     "and ever since");
@@ -93,6 +234,10 @@ void LockChecker::Impl::settled(TrueTime at) {
   std::sort(waiting.begin(), waiting.end());
   for (const LockName name : waiting) {
     report("NLW", text(at) + text(name) + " was asked for, and is neither granted nor refused");
+  }
+  for (const auto& [client, operation] : operations_) {
+    report("NLW", text(at) + "request " + std::to_string(base::value(operation)) + " of client " +
+                      std::to_string(client) + " has no answer");
   }
   for (const Resource& resource : resources_) {
     for (const auto& holders : resource.holders) {

@@ -59,6 +59,7 @@ Outcome outcome_of(const Applied& applied) {
     outcome.effects = combine(outcome.effects, number(effect.mode));
     outcome.effects = combine(outcome.effects, static_cast<std::uint64_t>(effect.kind));
     outcome.effects = combine(outcome.effects, static_cast<std::uint64_t>(effect.status));
+    outcome.effects = combine(outcome.effects, effect.notes);
     for (const char c : resource)
       outcome.effects = combine(outcome.effects, static_cast<std::uint8_t>(c));
   }
@@ -97,13 +98,46 @@ LockChecker::LockChecker(std::size_t nodes, bool clocks_hold)
 LockChecker::~LockChecker() = default;
 
 void LockChecker::client_acquires(TrueTime, LockName lock, std::string_view resource, Mode mode) {
-  impl_->client_acquires(lock, resource, mode);
+  impl_->client_asks(lock, {std::string(resource), mode, 0, {}, lock.acquired_by, 1});
+}
+void LockChecker::client_asks(TrueTime, LockName lock, const Asked& asked) {
+  impl_->client_asks(lock, asked);
 }
 void LockChecker::client_ok(TrueTime at, LockName lock, Token token) {
-  impl_->client_ok(at, lock, token);
+  impl_->client_granted(at, lock, {token, impl_->asked_mode(lock), 0, std::nullopt});
 }
-void LockChecker::client_releases(TrueTime, LockName lock) {
-  impl_->client_ended(lock);
+void LockChecker::client_granted(TrueTime at, LockName lock, const Told& told) {
+  impl_->client_granted(at, lock, told);
+}
+void LockChecker::client_releases(TrueTime, LockName lock, LockFlags flags,
+                                  const std::optional<ValueBlock>& value) {
+  impl_->client_releases(lock, flags, value);
+}
+void LockChecker::client_converts(TrueTime, LockName lock, const AskedConversion& asked) {
+  impl_->client_converts(lock, asked);
+}
+void LockChecker::client_converted(TrueTime at, LockName lock, RequestId operation,
+                                   const Told& told) {
+  impl_->client_converted(at, lock, operation, told);
+}
+void LockChecker::client_not_converted(TrueTime at, LockName lock, RequestId operation,
+                                       const Told& told) {
+  impl_->client_not_converted(at, lock, operation, told);
+}
+void LockChecker::client_blocks(TrueTime at, LockName lock, Token token, Mode mode) {
+  impl_->client_blocks(at, lock, token, mode);
+}
+void LockChecker::client_operates(std::uint64_t client, RequestId operation) {
+  impl_->client_operates(client, operation);
+}
+void LockChecker::client_answered(TrueTime at, std::uint64_t client, RequestId operation) {
+  impl_->client_answered(at, client, operation);
+}
+void LockChecker::client_gone(std::uint64_t client) {
+  impl_->client_gone(client);
+}
+void LockChecker::client_told_of(TrueTime at, SessionId session, const LockspaceSeen& seen) {
+  impl_->client_told_of(at, session, seen);
 }
 void LockChecker::client_released(TrueTime at, LockName lock) {
   impl_->client_released(at, lock);

@@ -1,5 +1,6 @@
 // Judges a run of a whole cluster by what locks promise: ME, ME-T, TM, LIN, NPG, NLR, RX, FIFO, LF,
-// NFE, NLW and NLO for locks, E10 to E12 for the replicas. It knows what clients, daemons and
+// NFE, NLW, NLO, LVB, NDL, BLK, ALL, ONE, ORPHAN and SPACE for locks and lockspaces, E10 to E12 for
+// the replicas. It knows what clients, daemons and
 // replicas told, and nothing of how they work. The properties are stated in docs/testing.md.
 //
 // Reports are made in the order of true time. Times are true time: the simulator's own clock, or
@@ -10,8 +11,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -41,6 +44,45 @@ struct OrderedEffect {
   std::string resource;
 };
 
+// What a client asks for, with all that decides what it may be granted.
+struct Asked {
+  std::string resource;
+  dlm::Mode mode{};
+  dlm::LockFlags flags = 0;
+  dlm::Owner owner{};
+
+  // Of a request for several locks: the first of them, and how many.
+  dlm::RequestId first{};
+  std::size_t parts = 1;
+};
+
+// What a client is told that it holds.
+struct Told {
+  base::Token token{};
+  dlm::Mode mode{};
+  dlm::GrantNotes notes = 0;
+  std::optional<dlm::ValueBlock> value{};
+};
+
+// Another mode for a lock, as its client asks for it.
+struct AskedConversion {
+  dlm::RequestId operation{};
+  dlm::Mode mode{};
+  dlm::LockFlags flags = 0;
+  std::optional<dlm::ValueBlock> value{};
+};
+
+// A lockspace as the order has it, or as a client is told: members and those who failed, by node.
+struct LockspaceSeen {
+  std::string name;
+  std::uint64_t generation = 0;
+  bool recovered = true;
+  std::vector<std::pair<base::NodeId, std::uint32_t>> members;  // With their slots.
+  std::vector<std::pair<base::NodeId, std::uint32_t>> failed;
+
+  friend auto operator<=>(const LockspaceSeen&, const LockspaceSeen&) = default;
+};
+
 // A session ended in the order, by this command. Its locks may be released by later ones.
 struct OrderedEnd {
   // closed: by its client's wish or end of file. expired: its lease was waited out. fenced: its
@@ -49,6 +91,7 @@ struct OrderedEnd {
 
   base::SessionId session{};
   How how{};
+  bool with_node = false;  // No lock of it stays as an orphan.
 };
 
 // A replica that holds a table applied a command.
@@ -63,6 +106,13 @@ struct Applied {
   std::uint64_t state = 0;     // Digest of the replica's whole state after it.
   std::vector<OrderedEnd> ended;
   std::vector<OrderedEffect> effects;
+
+  // Which daemon serves these sessions from now on, which deadlocks were found, how all
+  // lockspaces are, and which failed processors they still wait for.
+  std::vector<std::pair<base::SessionId, base::Processor>> attached{};
+  std::vector<dlm::Deadlock> deadlocks{};
+  std::vector<LockspaceSeen> lockspaces{};
+  std::vector<base::Processor> failed{};  // Of all lockspaces.
 };
 
 // The content of the command that makes an epoch active.
@@ -94,8 +144,31 @@ class LockChecker {
   // Clients. A belief begins with client_ok and lasts until the client asks for the release, is
   // told of the loss, gives up, is gone, or its session's deadline passes on its own clock.
   void client_acquires(TrueTime at, dlm::LockName lock, std::string_view resource, dlm::Mode mode);
+  void client_asks(TrueTime at, dlm::LockName lock, const Asked& asked);
   void client_ok(TrueTime at, dlm::LockName lock, base::Token token);
-  void client_releases(TrueTime at, dlm::LockName lock);  // Asks for it.
+  void client_granted(TrueTime at, dlm::LockName lock, const Told& told);
+
+  // Asks for it; `value` is what it leaves behind.
+  void client_releases(TrueTime at, dlm::LockName lock, dlm::LockFlags flags = 0,
+                       const std::optional<dlm::ValueBlock>& value = {});
+
+  // Asks for another mode. From now on the client relies only on what both modes exclude. Then it
+  // is told that it has it, or how it holds the lock without it.
+  void client_converts(TrueTime at, dlm::LockName lock, const AskedConversion& asked);
+  void client_converted(TrueTime at, dlm::LockName lock, dlm::RequestId operation,
+                        const Told& told);
+  void client_not_converted(TrueTime at, dlm::LockName lock, dlm::RequestId operation,
+                            const Told& told);
+
+  // Is told that somebody waits for `mode`.
+  void client_blocks(TrueTime at, dlm::LockName lock, base::Token token, dlm::Mode mode);
+
+  // An operation that is answered once; `client` is any number of a process.
+  void client_operates(std::uint64_t client, dlm::RequestId operation);
+  void client_answered(TrueTime at, std::uint64_t client, dlm::RequestId operation);
+  void client_gone(std::uint64_t client);
+
+  void client_told_of(TrueTime at, base::SessionId session, const LockspaceSeen& seen);
   void client_released(TrueTime at, dlm::LockName lock);  // Is told so.
 
   // Is told, in a session that goes on, that it did not hold what it gave back.

@@ -1,5 +1,6 @@
 // The parts of the judge of locks: what clients believe (lock_beliefs.cc), which epochs follow each
-// other (lock_epochs.cc), and what was done in the one order (lock_order.cc).
+// other (lock_epochs.cc), what was done in the one order (lock_order.cc, lock_queues.cc,
+// lock_values.cc, lock_deadlocks.cc), and what lockspaces are told (lock_spaces.cc).
 #pragma once
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -21,8 +23,13 @@ using base::Processor;
 using base::RingId;
 using base::SessionId;
 using base::Token;
+using dlm::GrantNotes;
+using dlm::LockFlags;
 using dlm::LockName;
 using dlm::Mode;
+using dlm::Owner;
+using dlm::RequestId;
+using dlm::ValueBlock;
 using evs::ConfigurationKind;
 
 constexpr TrueTime kNever = TrueTime::min();
@@ -88,8 +95,18 @@ class LockChecker::Impl {
  public:
   Impl(std::size_t nodes, bool clocks_hold) : nodes_(nodes), clocks_hold_(clocks_hold) {}
 
-  void client_acquires(LockName name, std::string_view resource, Mode mode);
-  void client_ok(TrueTime at, LockName name, Token token);
+  void client_asks(LockName name, const Asked& asked);
+  Mode asked_mode(LockName name) { return locks_[name].mode; }
+  void client_granted(TrueTime at, LockName name, const Told& told);
+  void client_releases(LockName name, LockFlags flags, const std::optional<ValueBlock>& value);
+  void client_converts(LockName name, const AskedConversion& asked);
+  void client_converted(TrueTime at, LockName name, RequestId operation, const Told& told);
+  void client_not_converted(TrueTime at, LockName name, RequestId operation, const Told& told);
+  void client_blocks(TrueTime at, LockName name, Token token, Mode mode);
+  void client_operates(std::uint64_t client, RequestId operation);
+  void client_answered(TrueTime at, std::uint64_t client, RequestId operation);
+  void client_gone(std::uint64_t client);
+  void client_told_of(TrueTime at, SessionId session, const LockspaceSeen& seen);
   void client_ended(LockName name);
   void client_released(TrueTime at, LockName name);
   void client_not_released(TrueTime at, LockName name);
@@ -118,6 +135,15 @@ class LockChecker::Impl {
     bool asked = false;
     std::size_t resource = 0;
     Mode mode{};
+    LockFlags flags = 0;
+    Owner owner{};
+    RequestId first{};
+    std::size_t parts = 1;
+    std::vector<AskedConversion> conversions;
+    std::optional<AskedConversion> release;  // Its flags and value.
+    unsigned belief = 0;  // Modes, a bit for each: it relies on what all of them exclude.
+    Mode told_mode{};
+    bool lost = false;
     Token highest_before{};  // Highest token that any client had when this was asked for.
     bool ok = false;
     TrueTime ok_at{};
@@ -128,9 +154,18 @@ class LockChecker::Impl {
     bool held = false;
     bool gone = false;  // Released or cancelled.
     bool session_had_ended = false;
+    bool granted_to_ended = false;  // Its present mode, which nobody was told of.
     std::size_t granted_on = 0;
     Mode granted_mode{};
     Token token{};
+    LockFlags ordered_flags = 0;  // Those of the last request or conversion.
+    RequestId granted_by{};       // The request or conversion of the last grant.
+    GrantNotes notes = 0;
+    std::optional<ValueBlock> read;  // What it was granted with.
+    bool told_of_waiters = false;    // Since the last grant.
+    bool demoted = false;            // By a conversion that waits.
+    RequestId waits_by{};
+    Mode wants{};
   };
 
   struct Session {
@@ -139,15 +174,23 @@ class LockChecker::Impl {
     bool closed = false;  // By its client.
     bool ended = false;   // In the order.
     std::vector<LockName> believed;
+    Processor at;           // Who serves it, or did last.
+    OrderedPlace ended_by;  // If its end was not that of its node.
   };
 
   struct Resource {
-    std::array<std::vector<LockName>, kModes> believers;
+    std::vector<LockName> believers;
     std::array<Token, kModes> accepted = {};  // Highest token of an accepted access.
 
     // In the order.
     std::array<std::vector<LockName>, kModes> holders;
     std::deque<LockName> waiting;
+    std::deque<LockName> converting;  // Holders too.
+
+    // The value block. Whether it is marked is not known where a cold wait may have marked it, or
+    // what frees the lock of a dead writer may or may not have known that its node is gone.
+    ValueBlock value{};
+    std::optional<bool> marked;
     bool granted_since_cold = false;  // Before that a cold table may make anybody wait.
 
     // No longer holders in the order, but their clients never said that they had finished.
@@ -203,15 +246,42 @@ class LockChecker::Impl {
     return std::max(session.deadline, session.promised);
   }
 
-  std::optional<LockName> believer_against(std::size_t resource, Mode mode, TrueTime at);
+  std::optional<LockName> believer_against(LockName name, TrueTime at);
+  void compare_told(TrueTime at, LockName name, const Told& told);
+  void believe(TrueTime at, LockName name, unsigned modes);
   void begin_epoch(TrueTime at, Epoch& epoch);
   void begin_empty();
   void apply_in_order(const Applied& applied);
   void apply_after_cold(const Applied& applied);
   void end_session(const Applied& applied, const OrderedEnd& end);
-  void queue(const Applied& applied, const OrderedEffect& ordered);
-  void refuse(const Applied& applied, const dlm::Effect& effect);
+  void queue(const Applied& applied, const OrderedEffect& ordered, bool converts);
+  void refuse(const Applied& applied, const dlm::Effect& effect, bool converts);
+  void enter(const Applied& applied, const dlm::Effect& effect);
+  std::optional<AskedConversion> asked_conversion(const Lock& lock, RequestId operation) const;
   bool must_wait(const Resource& resource, Mode mode) const;
+  bool fits(const Resource& resource, LockName name, Mode mode) const;
+  void take_adopted(const Applied& applied, LockName name);
+  void convert(const Applied& applied, const OrderedEffect& ordered);
+  void revert(const Applied& applied, const dlm::Effect& effect);
+  void demote(LockName name);
+  void drop_from_queues(LockName name);
+  void block(const Applied& applied, const dlm::Effect& effect);
+  void check_parts(const Applied& applied);
+  void check_queues(const Applied& applied, const std::vector<std::size_t>& touched);
+  void check_told_of_waiters(const Applied& applied, const Resource& resource);
+
+  // The value block: lock_values.cc.
+  void transfer_value(const Applied& applied, const dlm::Effect& effect, std::optional<Mode> from,
+                      const std::optional<ValueBlock>& written);
+  void value_of_released(LockName name);
+  void forget_if_empty(Resource& resource);
+
+  // Deadlocks: lock_deadlocks.cc.
+  std::vector<bool> true_steps(const dlm::Deadlock& deadlock) const;
+  void check_deadlocks(const Applied& applied, const std::vector<std::vector<bool>>& before);
+
+  // Lockspaces: lock_spaces.cc.
+  void lockspaces(const Applied& applied);
   bool cold_for_nothing(const Activation& activation) const;
   void grant(const Applied& applied, const OrderedEffect& ordered);
   void free(const Applied& applied, const dlm::Effect& effect);
@@ -225,8 +295,13 @@ class LockChecker::Impl {
   std::unordered_map<SessionId, Session> sessions_;
   std::unordered_map<std::string, std::size_t> resource_numbers_;
   std::vector<Resource> resources_;
+  std::set<std::pair<std::uint64_t, RequestId>> operations_;  // Without an answer.
+  std::map<std::string, LockspaceSeen> lockspaces_;           // The last in the order.
+  std::set<LockspaceSeen> lockspaces_seen_;
+  std::set<Processor> failed_;  // Members of lockspaces, not yet recovered.
   Token highest_ok_{};
   Token highest_ordered_{};
+  Token highest_before_{};  // Before the command that is looked at.
 
   std::map<std::uint64_t, Epoch> epochs_;
   std::map<Processor, Replica> replicas_;

@@ -47,20 +47,32 @@ LockName lock(SessionId session, std::uint64_t request) {
   return {session, RequestId{request}};
 }
 
+OrderedEffect effect(dlm::Effect::Kind kind, LockName name, Mode mode, std::uint64_t token,
+                     const std::string& resource = {}) {
+  dlm::Effect one;
+  one.kind = kind;
+  one.mode = mode;
+  one.lock = name;
+  one.token = Token{token};
+  return {one, resource};
+}
+
 OrderedEffect granted(LockName name, const std::string& resource, Mode mode, std::uint64_t token) {
-  return {{dlm::Effect::Kind::granted, dlm::Status::ok, mode, name, Token{token}}, resource};
+  return effect(dlm::Effect::Kind::granted, name, mode, token, resource);
 }
 OrderedEffect queued(LockName name, const std::string& resource, Mode mode) {
-  return {{dlm::Effect::Kind::queued, dlm::Status::ok, mode, name, Token{}}, resource};
+  return effect(dlm::Effect::Kind::queued, name, mode, 0, resource);
 }
 OrderedEffect released(LockName name, Mode mode, std::uint64_t token) {
-  return {{dlm::Effect::Kind::released, dlm::Status::ok, mode, name, Token{token}}, {}};
+  return effect(dlm::Effect::Kind::released, name, mode, token);
 }
 OrderedEffect busy(LockName name) {
-  return {{dlm::Effect::Kind::refused, dlm::Status::would_block, Mode::nl, name, Token{}}, {}};
+  OrderedEffect refused = effect(dlm::Effect::Kind::refused, name, Mode::nl, 0);
+  refused.effect.status = dlm::Status::would_block;
+  return refused;
 }
 OrderedEffect cancelled(LockName name, Mode mode) {
-  return {{dlm::Effect::Kind::cancelled, dlm::Status::ok, mode, name, Token{}}, {}};
+  return effect(dlm::Effect::Kind::cancelled, name, mode, 0);
 }
 
 OrderedPlace place(std::uint64_t epoch, std::uint64_t sequence) {
@@ -446,7 +458,7 @@ TEST_CASE("LIN: a request that waits, or is refused, with nothing in its way is 
         .without("C reads")
         .with_before("install T1", next(std::move(effect)));
   };
-  CHECK(only(spoiled(queued(lock(kB, 3), "s", Mode::pr)), "LIN"));
+  CHECK(among(spoiled(queued(lock(kB, 3), "s", Mode::pr)), "LIN"));
   CHECK(only(spoiled(busy(lock(kB, 3))), "LIN"));
   CHECK(spoiled(queued(lock(kB, 3), "s", Mode::ex)).violations().empty());
 }
@@ -788,6 +800,239 @@ TEST_CASE("only the first violations are kept") {
   for (std::uint64_t i = 0; i < 100; ++i) checker.client_ok(ms(1), lock(kD, i), Token{i});
   CHECK(checker.violated());
   CHECK(checker.finish().size() == LockChecker::kViolationsMax);
+}
+
+// What the order has of the kinds of locks beside PR and EX, each command at node 1 alone.
+namespace {
+
+constexpr dlm::LockFlags kValue = base::lock_flag::value_block;
+
+dlm::ValueBlock block(std::uint8_t first) {
+  dlm::ValueBlock value{};
+  value[0] = std::byte{first};
+  return value;
+}
+
+class Kinds {
+ public:
+  Kinds() {
+    installs(kP1, ConfigurationKind::regular, kR1)(checker_);
+    activates(kP1, kEpoch1)(checker_);
+    for (const SessionId session : {kA, kB, kC}) deadline(5, session, 900)(checker_);
+  }
+
+  void asks(LockName name, const std::string& resource, Mode mode, dlm::LockFlags flags = 0) {
+    checker_.client_asks(ms(10), name, {resource, mode, flags, {}, name.acquired_by, 1});
+  }
+  void converts(LockName name, std::uint64_t by, Mode mode, dlm::LockFlags flags = 0,
+                std::optional<dlm::ValueBlock> value = {}) {
+    checker_.client_converts(ms(11), name, {RequestId{by}, mode, flags, value});
+  }
+  void apply(std::vector<OrderedEffect> effects) {
+    Applied one = command(kP1, 1, ++sequence_, std::move(effects));
+    one.at = ms(12);
+    one.by = kP1;
+    apply(one);
+  }
+  void apply(const Applied& one) { checker_.applied(one); }
+
+  // Applied as the next command.
+  Applied next(std::vector<OrderedEffect> effects) {
+    Applied one = command(kP1, 1, ++sequence_, std::move(effects));
+    one.at = ms(12);
+    one.by = kP1;
+    return one;
+  }
+  LockChecker& checker() { return checker_; }
+
+  std::set<std::string> violations() {
+    std::set<std::string> properties;
+    for (const Violation& violation : checker_.finish()) properties.insert(violation.property);
+    return properties;
+  }
+
+ private:
+  LockChecker checker_{3};
+  std::uint64_t sequence_ = 0;
+};
+
+OrderedEffect by(OrderedEffect one, std::uint64_t request) {
+  one.effect.request = RequestId{request};
+  return one;
+}
+OrderedEffect with(OrderedEffect one, const dlm::ValueBlock& value, bool marked = false) {
+  one.effect.value = value;
+  if (marked) one.effect.notes = base::grant_note::value_invalid;
+  return one;
+}
+
+const std::set<std::string> kNothing;
+
+}  // namespace
+
+TEST_CASE("ME: a conversion beside a conflicting lock is seen, in the order and in belief") {
+  for (const bool wrong : {false, true}) {
+    Kinds k;
+    k.asks(lock(kA, 1), "k", Mode::pr);
+    k.asks(lock(kB, 1), "k", wrong ? Mode::pr : Mode::cr);
+    k.apply({granted(lock(kA, 1), "k", Mode::pr, 1),
+             granted(lock(kB, 1), "k", wrong ? Mode::pr : Mode::cr, 2)});
+    k.converts(lock(kA, 1), 2, Mode::pw);
+    k.apply({by(granted(lock(kA, 1), "k", Mode::pw, 3), 2)});
+    CHECK(k.violations() == (wrong ? std::set<std::string>{"ME"} : kNothing));
+  }
+}
+
+TEST_CASE("ME: who converts downwards relies on the lower mode from the moment he asks") {
+  for (const bool asked : {true, false}) {
+    Kinds k;
+    k.asks(lock(kA, 1), "k", Mode::ex);
+    k.asks(lock(kB, 1), "k", Mode::pr);
+    k.apply({granted(lock(kA, 1), "k", Mode::ex, 1)});
+    k.checker().client_granted(ms(13), lock(kA, 1), {Token{1}, Mode::ex});
+    if (asked) k.converts(lock(kA, 1), 2, Mode::pr);
+    k.apply(
+        {by(granted(lock(kA, 1), "k", Mode::pr, 2), 2), granted(lock(kB, 1), "k", Mode::pr, 3)});
+    k.checker().client_granted(ms(14), lock(kB, 1), {Token{3}, Mode::pr});
+    if (asked) {
+      CHECK(k.violations() == kNothing);
+    } else {
+      CHECK(k.violations().count("NPG") == 1);
+      CHECK(k.violations().count("ME") == 1);
+    }
+  }
+}
+
+TEST_CASE("NLR: a client that is told another end of its conversion than the order has is seen") {
+  Kinds k;
+  k.asks(lock(kA, 1), "k", Mode::ex);
+  k.apply({granted(lock(kA, 1), "k", Mode::ex, 1)});
+  k.checker().client_granted(ms(13), lock(kA, 1), {Token{1}, Mode::ex});
+  k.converts(lock(kA, 1), 2, Mode::nl);
+  k.checker().client_converted(ms(14), lock(kA, 1), RequestId{2}, {Token{2}, Mode::nl});
+  CHECK(k.violations() == std::set<std::string>{"NLR"});
+}
+
+TEST_CASE("LVB: who reads an old value, or no mark, is seen") {
+  const auto read = [](const dlm::ValueBlock& value, bool marked, bool writer_dies) {
+    Kinds k;
+    k.asks(lock(kA, 1), "k", Mode::ex, kValue);
+    k.asks(lock(kC, 1), "k", Mode::nl);
+    k.asks(lock(kB, 1), "k", Mode::pr, kValue);
+    k.apply({with(granted(lock(kA, 1), "k", Mode::ex, 1), block(0)),
+             granted(lock(kC, 1), "k", Mode::nl, 2)});
+    if (writer_dies) {
+      k.checker().client_closed(ms(12), kA);
+      Applied end = k.next({released(lock(kA, 1), Mode::ex, 1)});
+      end.ended = {{kA, OrderedEnd::How::expired}};
+      k.apply(end);
+    } else {
+      k.checker().client_releases(ms(12), lock(kA, 1), kValue, block(7));
+      k.apply({released(lock(kA, 1), Mode::ex, 1)});
+    }
+    k.apply({with(granted(lock(kB, 1), "k", Mode::pr, 3), value, marked)});
+    return k.violations();
+  };
+  CHECK(read(block(7), false, false) == kNothing);
+  CHECK(read(block(0), false, false) == std::set<std::string>{"LVB"});
+  CHECK(read(block(7), true, false) == std::set<std::string>{"LVB"});
+  CHECK(read(block(0), true, true) == kNothing);
+  CHECK(read(block(0), false, true) == std::set<std::string>{"LVB"});
+}
+
+TEST_CASE("BLK: who asked to hear of those who wait, and does not, is seen") {
+  for (const bool hears : {true, false}) {
+    Kinds k;
+    k.asks(lock(kA, 1), "k", Mode::ex, base::lock_flag::notify);
+    k.asks(lock(kB, 1), "k", Mode::pr);
+    k.apply({granted(lock(kA, 1), "k", Mode::ex, 1)});
+    std::vector<OrderedEffect> effects = {queued(lock(kB, 1), "k", Mode::pr)};
+    if (hears) effects.push_back(effect(dlm::Effect::Kind::blocks, lock(kA, 1), Mode::pr, 1));
+    k.apply(effects);
+    CHECK(k.violations() == (hears ? kNothing : std::set<std::string>{"BLK"}));
+  }
+}
+
+TEST_CASE("ALL: a part that is granted alone is seen") {
+  for (const bool alone : {false, true}) {
+    Kinds k;
+    for (const std::uint64_t part : {1, 2}) {
+      k.checker().client_asks(ms(10), lock(kA, part),
+                              {part == 1 ? "k" : "s", Mode::ex, 0, {}, RequestId{1}, 2});
+    }
+    std::vector<OrderedEffect> effects = {granted(lock(kA, 1), "k", Mode::ex, 1)};
+    if (!alone) effects.push_back(granted(lock(kA, 2), "s", Mode::ex, 2));
+    k.apply(effects);
+    CHECK(k.violations() == (alone ? std::set<std::string>{"ALL"} : kNothing));
+  }
+}
+
+TEST_CASE("NLW: who is first and fits, and still waits, is seen at once") {
+  Kinds k;
+  k.asks(lock(kA, 1), "k", Mode::ex);
+  k.asks(lock(kB, 1), "k", Mode::ex);
+  k.apply({granted(lock(kA, 1), "k", Mode::ex, 1)});
+  k.apply({queued(lock(kB, 1), "k", Mode::ex)});
+  k.checker().client_releases(ms(12), lock(kA, 1));
+  k.apply({released(lock(kA, 1), Mode::ex, 1)});
+  CHECK(k.violations() == std::set<std::string>{"NLW"});
+}
+
+TEST_CASE(
+    "ORPHAN: a persistent lock that ends with its process, or is adopted elsewhere, is seen") {
+  const auto history = [](bool freed, const Processor& adopter) {
+    Kinds k;
+    k.asks(lock(kA, 1), "k", Mode::ex, base::lock_flag::persistent);
+    Applied grant = k.next({granted(lock(kA, 1), "k", Mode::ex, 1)});
+    grant.attached = {{kA, kP1}};
+    k.apply(grant);
+    k.checker().client_closed(ms(12), kA);
+    Applied close = k.next({});
+    if (freed) close.effects = {released(lock(kA, 1), Mode::ex, 1)};
+    close.ended = {{kA, OrderedEnd::How::expired}};
+    k.apply(close);
+    if (freed) return k.violations();
+    k.asks(lock(kB, 1), "k", Mode::ex, base::lock_flag::adopt_orphan);
+    Applied adopt = k.next({granted(lock(kB, 1), "k", Mode::ex, 2)});
+    adopt.sender = adopter;
+    k.apply(adopt);
+    return k.violations();
+  };
+  CHECK(history(false, kP1) == kNothing);
+  CHECK(history(true, kP1) == std::set<std::string>{"ORPHAN"});
+  CHECK(history(false, kP2).count("ORPHAN") == 1);
+}
+
+TEST_CASE("ONE: a second answer, and an answer to nothing, are seen") {
+  Kinds k;
+  k.checker().client_operates(1, RequestId{5});
+  k.checker().client_answered(ms(10), 1, RequestId{5});
+  CHECK(k.violations() == kNothing);
+  k.checker().client_answered(ms(11), 1, RequestId{5});
+  CHECK(k.violations() == std::set<std::string>{"ONE"});
+}
+
+TEST_CASE("SPACE: members that change without a generation, a slot twice, a tale that is none") {
+  const LockspaceSeen one{"team", 1, true, {{NodeId{1}, 1}}, {}};
+  const LockspaceSeen two{"team", 2, true, {{NodeId{1}, 1}, {NodeId{2}, 2}}, {}};
+  const auto history = [&](const LockspaceSeen& second, const LockspaceSeen& told) {
+    Kinds k;
+    for (const LockspaceSeen& seen : {one, second}) {
+      Applied applied = k.next({});
+      applied.lockspaces = {seen};
+      k.apply(applied);
+    }
+    k.checker().client_told_of(ms(13), kA, told);
+    return k.violations();
+  };
+  LockspaceSeen same_generation = two;
+  same_generation.generation = 1;
+  LockspaceSeen same_slot = two;
+  same_slot.members[1].second = 1;
+  CHECK(history(two, two) == kNothing);
+  CHECK(history(same_generation, one) == std::set<std::string>{"SPACE"});
+  CHECK(history(same_slot, one) == std::set<std::string>{"SPACE"});
+  CHECK(history(two, same_slot) == std::set<std::string>{"SPACE"});
 }
 
 }  // namespace sim

@@ -96,8 +96,13 @@ void LockChecker::Impl::begin_epoch(TrueTime at, Epoch& epoch) {
 }
 
 void LockChecker::Impl::begin_empty() {
+  lockspaces_.clear();
+  failed_.clear();
   for (Resource& resource : resources_) {
     resource.waiting.clear();
+    resource.converting.clear();
+    resource.value = {};
+    resource.marked.reset();
     resource.granted_since_cold = false;
     for (std::size_t mode = 0; mode < kModes; ++mode) {
       for (const LockName name : resource.holders[mode]) {

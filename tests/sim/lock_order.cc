@@ -1,7 +1,14 @@
-// What was done to locks, in the one order that there is: LIN, NLR, RX, FIFO, E11, E12.
+// What was done to locks, in the one order that there is: LIN, NLR, RX, FIFO, ORPHAN, E11, E12.
 #include "tests/sim/lock_checker_impl.h"
 
 namespace sim {
+namespace {
+
+// With these somebody may be overtaken, or overtakes.
+constexpr LockFlags kJumps =
+    base::lock_flag::expedite | base::lock_flag::head_of_queue | base::lock_flag::no_order;
+
+}  // namespace
 
 void LockChecker::Impl::applied(const Applied& applied) {
   const auto wrong = [&](const char* property, const std::string& what) {
@@ -55,24 +62,50 @@ void LockChecker::Impl::apply_in_order(const Applied& applied) {
     return;
   }
   frontier_ = applied.place;
+  for (const auto& [session, daemon] : applied.attached) sessions_[session].at = daemon;
+  std::vector<std::vector<bool>> steps;
+  for (const dlm::Deadlock& deadlock : applied.deadlocks) steps.push_back(true_steps(deadlock));
   for (const OrderedEnd& end : applied.ended) end_session(applied, end);
+  highest_before_ = highest_ordered_;
+  std::vector<std::size_t> touched;
   for (const OrderedEffect& ordered : applied.effects) {
-    switch (ordered.effect.kind) {
+    const dlm::Effect& effect = ordered.effect;
+    const bool converts =
+        effect.request != RequestId{} && effect.request != effect.lock.acquired_by;
+    switch (effect.kind) {
       case dlm::Effect::Kind::queued:
-        queue(applied, ordered);
+        queue(applied, ordered, converts);
         break;
       case dlm::Effect::Kind::granted:
-        grant(applied, ordered);
+        if (converts) {
+          convert(applied, ordered);
+        } else {
+          grant(applied, ordered);
+        }
         break;
       case dlm::Effect::Kind::released:
       case dlm::Effect::Kind::cancelled:
-        free(applied, ordered.effect);
+        free(applied, effect);
+        break;
+      case dlm::Effect::Kind::reverted:
+        revert(applied, effect);
         break;
       case dlm::Effect::Kind::refused:
-        refuse(applied, ordered.effect);
+        refuse(applied, effect, converts);
+        break;
+      case dlm::Effect::Kind::blocks:
+        block(applied, effect);
         break;
     }
+    const auto lock = locks_.find(effect.lock);
+    if (lock != locks_.end() && effect.kind != dlm::Effect::Kind::refused) {
+      touched.push_back(lock->second.granted_on);
+    }
   }
+  check_parts(applied);
+  check_deadlocks(applied, steps);
+  check_queues(applied, touched);
+  lockspaces(applied);
 }
 
 // By a node of an epoch that nobody inherited: a cold start was waited out for the sake of such
@@ -93,6 +126,7 @@ void LockChecker::Impl::apply_after_cold(const Applied& applied) {
 
 void LockChecker::Impl::end_session(const Applied& applied, const OrderedEnd& end) {
   Session& session = sessions_[end.session];
+  if (!session.ended && !end.with_node) session.ended_by = applied.place;
   session.ended = true;
   if (session.closed || end.how == OrderedEnd::How::fenced || !clocks_hold_) return;
   if (end.how == OrderedEnd::How::closed) {
@@ -104,60 +138,133 @@ void LockChecker::Impl::end_session(const Applied& applied, const OrderedEnd& en
   }
 }
 
-void LockChecker::Impl::queue(const Applied& applied, const OrderedEffect& ordered) {
+void LockChecker::Impl::queue(const Applied& applied, const OrderedEffect& ordered, bool converts) {
   const LockName name = ordered.effect.lock;
   Lock& lock = locks_[name];
+  if (lock.asked) lock.ordered_flags = lock.flags;
+  lock.waits_by = ordered.effect.request;
+  lock.wants = ordered.effect.mode;
+  if (converts) {
+    const auto asked = asked_conversion(lock, ordered.effect.request);
+    if (asked) lock.ordered_flags = asked->flags;
+    Resource& resource = resources_[lock.granted_on];
+    const bool behind =
+        (lock.ordered_flags & base::lock_flag::queue_convert) != 0 && !resource.converting.empty();
+    const bool demotes = (lock.ordered_flags & base::lock_flag::demote_on_deadlock) != 0;
+    if (resource.granted_since_cold && !behind && !demotes &&
+        fits(resource, name, ordered.effect.mode)) {
+      report("LIN", text(applied.at) + text(name) + " has to wait for its conversion by " +
+                        text(applied.place) + ", with nothing in its way");
+    }
+    resource.converting.push_back(name);
+    return;
+  }
   lock.granted_on = resource_of(ordered.resource);
   Resource& resource = resources_[lock.granted_on];
-  if (!must_wait(resource, ordered.effect.mode)) {
+  if (lock.parts == 1 && !must_wait(resource, ordered.effect.mode)) {
     report("LIN", text(applied.at) + text(name) + " has to wait by " + text(applied.place) +
                       ", with nothing in its way");
   }
   resource.waiting.push_back(name);
 }
 
-void LockChecker::Impl::refuse(const Applied& applied, const dlm::Effect& effect) {
-  const auto lock = locks_.find(effect.lock);
-  if (effect.status != dlm::Status::would_block || lock == locks_.end() || !lock->second.asked ||
-      must_wait(resources_[lock->second.resource], lock->second.mode)) {
-    return;
+void LockChecker::Impl::refuse(const Applied& applied, const dlm::Effect& effect, bool converts) {
+  const auto found = locks_.find(effect.lock);
+  if (found == locks_.end()) return;
+  Lock& lock = found->second;
+  const auto asked = asked_conversion(lock, effect.request);
+  if (converts && asked && effect.status != dlm::Status::in_progress) {
+    // Its flags are those of the lock all the same.
+    if (lock.held) lock.ordered_flags = asked->flags;
+    if ((effect.notes & base::grant_note::demoted) != 0) demote(effect.lock);
   }
+  if (effect.status != dlm::Status::would_block) return;
+  const bool wrong =
+      converts ? asked && lock.held && resources_[lock.granted_on].granted_since_cold &&
+                     fits(resources_[lock.granted_on], effect.lock, asked->mode) &&
+                     (asked->flags & base::lock_flag::queue_convert) == 0
+               : lock.asked && lock.parts == 1 && !must_wait(resources_[lock.resource], lock.mode);
+  if (!wrong) return;
   report("LIN", text(applied.at) + text(effect.lock) + " is refused by " + text(applied.place) +
                     ", with nothing in its way");
 }
 
 bool LockChecker::Impl::must_wait(const Resource& resource, Mode mode) const {
-  if (!resource.granted_since_cold || !resource.waiting.empty()) return true;
-  for (std::size_t other = 0; other < kModes; ++other) {
-    if (conflict(other, number(mode)) && !resource.holders[other].empty()) return true;
+  if (!resource.granted_since_cold || !resource.waiting.empty() || !resource.converting.empty()) {
+    return true;
   }
-  return false;
+  return !fits(resource, {}, mode);
+}
+
+// Beside what all others hold.
+bool LockChecker::Impl::fits(const Resource& resource, LockName name, Mode mode) const {
+  for (std::size_t other = 0; other < kModes; ++other) {
+    if (!conflict(other, number(mode))) continue;
+    for (const LockName holder : resource.holders[other]) {
+      if (holder != name) return false;
+    }
+  }
+  return true;
 }
 
 void LockChecker::Impl::grant(const Applied& applied, const OrderedEffect& ordered) {
   const LockName name = ordered.effect.lock;
-  const Mode mode = ordered.effect.mode;
-  const Token token = ordered.effect.token;
   Lock& lock = locks_[name];
   const std::size_t on = resource_of(ordered.resource);
   Resource& resource = resources_[on];
   const auto wrong = [&](const char* property, const std::string& what) {
     report(property, text(applied.at) + text(name) + " is granted by " + text(applied.place) +
-                         " with " + text(token) + " " + what);
+                         " with " + text(ordered.effect.token) + " " + what);
   };
   if (lock.granted) wrong("NPG", "a second time");
   if (lock.gone) wrong("NPG", "after it was cancelled or released");
-  if (token <= highest_ordered_) wrong("TM", "after " + text(highest_ordered_));
-  highest_ordered_ = std::max(highest_ordered_, token);
+  lock.granted_on = on;
+  lock.ordered_flags = lock.flags;
+  const bool adopts = (lock.flags & base::lock_flag::adopt_orphan) != 0;
+  if (adopts) take_adopted(applied, name);
 
+  const bool jumps = adopts || (lock.flags & kJumps) != 0;
   const auto place = std::find(resource.waiting.begin(), resource.waiting.end(), name);
-  if (!resource.waiting.empty() && place != resource.waiting.begin()) {
+  if (!jumps && !resource.converting.empty()) {
+    wrong("FIFO", "ahead of the conversion of " + text(resource.converting.front()));
+  }
+  if (!jumps && !resource.waiting.empty() && place != resource.waiting.begin() &&
+      (locks_[resource.waiting.front()].flags & kJumps) == 0) {
     wrong("FIFO", "ahead of " + text(resource.waiting.front()));
   }
   if (place != resource.waiting.end()) resource.waiting.erase(place);
+  lock.granted = true;
+  lock.session_had_ended = sessions_[name.session].ended;
+  enter(applied, ordered.effect);
+  transfer_value(applied, ordered.effect, std::nullopt, std::nullopt);
+}
+
+// A lock has a mode from now on, by a grant or a conversion.
+void LockChecker::Impl::enter(const Applied& applied, const dlm::Effect& effect) {
+  const LockName name = effect.lock;
+  const Mode mode = effect.mode;
+  Lock& lock = locks_[name];
+  Resource& resource = resources_[lock.granted_on];
+  const auto wrong = [&](const char* property, const std::string& what) {
+    report(property, text(applied.at) + text(name) + " is granted by " + text(applied.place) +
+                         " with " + text(effect.token) + " " + what);
+  };
+  // Those that one command grants may be told in any order.
+  if (effect.token <= highest_before_) wrong("TM", "after " + text(highest_before_));
+  if (effect.token == highest_ordered_) wrong("TM", "which was granted before");
+  highest_ordered_ = std::max(highest_ordered_, effect.token);
 
   for (std::size_t other = 0; other < kModes; ++other) {
     if (!conflict(other, number(mode))) continue;
+    // Who lets its mode go rather than wait for ever may have done so.
+    const std::vector<LockName> holders = resource.holders[other];
+    for (const LockName holder : holders) {
+      const bool demotes =
+          (locks_[holder].ordered_flags & base::lock_flag::demote_on_deadlock) != 0 &&
+          std::find(resource.converting.begin(), resource.converting.end(), holder) !=
+              resource.converting.end();
+      if (holder != name && demotes) demote(holder);
+    }
     if (!resource.holders[other].empty()) {
       wrong("ME", "in " + text(mode) + " beside " + text(resource.holders[other].front()) + " in " +
                       std::string(mode_name(other)));
@@ -171,13 +278,14 @@ void LockChecker::Impl::grant(const Applied& applied, const OrderedEffect& order
       break;
     }
   }
-  lock.granted = true;
   lock.held = true;
-  resource.granted_since_cold = true;
-  lock.session_had_ended = sessions_[name.session].ended;
-  lock.granted_on = on;
+  if (mode != Mode::nl) resource.granted_since_cold = true;
   lock.granted_mode = mode;
-  lock.token = token;
+  lock.token = effect.token;
+  lock.granted_by = effect.request != RequestId{} ? effect.request : name.acquired_by;
+  lock.notes = effect.notes;
+  lock.told_of_waiters = false;
+  lock.demoted = false;
   resource.holders[number(mode)].push_back(name);
 }
 
@@ -186,19 +294,27 @@ void LockChecker::Impl::free(const Applied& applied, const dlm::Effect& effect) 
   Lock& lock = locks_[name];
   Resource& resource = resources_[lock.granted_on];
   lock.gone = true;
-  if (effect.kind == dlm::Effect::Kind::cancelled) {
-    std::erase(resource.waiting, name);
-    return;
-  }
+  drop_from_queues(name);
   const auto wrong = [&](const char* property, const std::string& what) {
     report(property,
            text(applied.at) + text(name) + " is freed by " + text(applied.place) + ", " + what);
   };
+  const bool waited = effect.kind == dlm::Effect::Kind::cancelled || effect.token == Token{};
+  if (waited) {
+    if (lock.held) wrong("NLR", "as if it waited, but holds");
+    return forget_if_empty(resource);
+  }
   if (!lock.held) return wrong("NLR", "but does not hold");
   if (effect.token != lock.token) wrong("NLR", "under another token than it was granted");
+  const Session& session = sessions_[name.session];
+  if (session.closed && session.ended_by == applied.place &&
+      (lock.ordered_flags & base::lock_flag::persistent) != 0) {
+    wrong("ORPHAN", "with its process, which it should outlive");
+  }
+  value_of_released(name);
   lock.held = false;
   erase(resource.holders[number(lock.granted_mode)], name);
-  const Session& session = sessions_[name.session];
+  forget_if_empty(resource);
   if (lock.over || session.closed) return;
   if (!session.ended) wrong("RX", "but its client has not finished and its session has not ended");
   resource.ghosts[number(lock.granted_mode)].push_back(name);

@@ -19,6 +19,17 @@ std::uint64_t digest_of(base::Bytes bytes) {
   return hash;
 }
 
+LockspaceSeen seen_of(const std::string& name, const lockd::Lockspace& lockspace) {
+  LockspaceSeen seen{name, lockspace.generation, lockspace.gone.empty(), {}, {}};
+  for (const auto& member : lockspace.members) {
+    seen.members.emplace_back(member.processor.node, member.slot);
+  }
+  for (const auto& member : lockspace.gone) {
+    seen.failed.emplace_back(member.processor.node, member.slot);
+  }
+  return seen;
+}
+
 }  // namespace
 
 void World::on_trace(std::size_t node, const evs::TraceRecord& record) {
@@ -153,16 +164,35 @@ void World::applied(const lockd::Epoch& epoch, const evs::Delivery& delivery,
                        std::to_string(base::value(change.lock.session)) + "/" +
                        std::to_string(base::value(change.lock.acquired_by)) + " " +
                        told.effects.back().resource + " " +
-                       std::string(dlm::to_string(change.kind)));
+                       std::string(dlm::to_string(change.kind)) + " " +
+                       std::string(base::to_string(change.mode)) + " by " +
+                       std::to_string(base::value(change.request)) + " token " +
+                       std::to_string(base::value(change.token)) + " " +
+                       std::string(dlm::to_string(change.status)) + " notes " +
+                       std::to_string(change.notes));
     }
   }
   for (const lockd::Effect& effect : effects) {
     // The simulated clients never close: whatever ends a session must have waited for its last
     // promise.
     if (const auto* ended = std::get_if<lockd::SessionEnded>(&effect)) {
-      told.ended.push_back({ended->session, OrderedEnd::How::expired});
+      const bool with_node = ended->reason == lockd::SessionEnded::Reason::expired;
+      told.ended.push_back({ended->session, OrderedEnd::How::expired, with_node});
+    } else if (const auto* opened = std::get_if<lockd::Opened>(&effect)) {
+      told.attached.emplace_back(opened->session, opened->at);
+    } else if (const auto* resumed = std::get_if<lockd::Resumed>(&effect)) {
+      if (resumed->outcome == lockd::Resumed::Outcome::resumed) {
+        told.attached.emplace_back(resumed->session, resumed->at);
+      }
+    } else if (const auto* deadlocked = std::get_if<lockd::Deadlocked>(&effect)) {
+      told.deadlocks.push_back(deadlocked->deadlock);
+      coverage_.add("locks.deadlocks");
     }
   }
+  for (const auto& [name, lockspace] : state.lockspaces().all()) {
+    told.lockspaces.push_back(seen_of(name, lockspace));
+  }
+  for (const base::Processor& gone : state.lockspaces().gone()) told.failed.push_back(gone);
   lock_checker_.applied(told);
 }
 

@@ -17,6 +17,24 @@ enum class Workload : std::uint8_t {
   cluster,  // Whole daemons, with clients that take locks.
 };
 
+// What clients do beside taking locks in PR and EX and giving them back; each in some runs only.
+struct Traffic {
+  bool modes = false;         // All six, and conversions between them.
+  bool values = false;        // Value blocks, read and written by conversions and releases.
+  bool cached = false;        // Locks are kept until somebody waits for them.
+  bool transactions = false;  // Several locks in any order, by an owner who waits for each.
+  bool several = false;       // Several at one moment.
+  bool orphans = false;       // Locks that outlive their process, are adopted and dropped.
+  bool lockspaces = false;    // One that is joined and left.
+  bool patience = false;      // Waits end by time.
+  bool jumps = false;         // Flags with which some overtake others.
+  bool force = false;         // What waits is released by force.
+
+  bool plain() const {
+    return !modes && !values && !cached && !transactions && !several && !orphans && !lockspaces;
+  }
+};
+
 struct RunOptions {
   std::uint64_t seed = 0;
   Workload workload = Workload::ring;
@@ -65,6 +83,7 @@ struct RunOptions {
   bool farewells = false;       // A node that goes down often leaves in good order.
   bool disk_loss = false;       // The first node that crashes comes back without a record.
   std::size_t clients = 0;      // In all, spread over the machines.
+  Traffic traffic;
   bool large_messages = false;
 
   // Our own reasoning is checked too; switched off where a planted bug is to be found by a judge.

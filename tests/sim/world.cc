@@ -97,6 +97,7 @@ RunResult World::run() {
         for (auto& client : clients_) client->wind_down();
         whole_for_ = 0;
       }
+      tidy_up();
       restful = at_rest() ? restful + 1 : 0;
       if (restful == 3) {
         rested = true;
@@ -189,6 +190,8 @@ void World::collect_coverage() {
 void World::count(const Client& client) {
   coverage_.add("client.grants", client.grants);
   coverage_.add("client.losses", client.losses);
+  coverage_.add("client.conversions", client.conversions);
+  coverage_.add("client.conversion_deadlocks", client.deadlocks);
 }
 
 void World::step(Occurrence occurrence) {

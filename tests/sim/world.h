@@ -69,6 +69,7 @@ class World : public MachineObserver {
   void after_client(std::size_t client);
   void connect(std::size_t client);
   void disconnect(std::size_t client);
+  void tidy_up();
   std::size_t serving() const;
   Duration pipe_time(std::size_t client);
 
@@ -118,6 +119,7 @@ class World : public MachineObserver {
   std::vector<std::optional<std::size_t>> connections_;  // By number: whose.
   WireTap wire_tap_;
   std::map<dlm::LockName, std::string> lock_resources_;
+  std::uint64_t clients_made_ = 0;
   Duration now_{};
   std::size_t acting_ = 0;  // The machine that is handling an input.
   bool healed_ = false;

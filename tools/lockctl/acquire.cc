@@ -36,15 +36,11 @@ bool is_transient(int error) {
 // The outcome of the request that is under way.
 struct Outcome {
   bool done = false;
-  int error = 0;
-  lock_grant grant{};
+  lock_outcome is{};
 };
 
-void note_outcome(lock_client*, int error, const lock_grant* grant, void* arg) {
-  auto& outcome = *static_cast<Outcome*>(arg);
-  outcome.done = true;
-  outcome.error = error;
-  if (error == 0) outcome.grant = *grant;
+void note_outcome(lock_client*, const lock_outcome* outcome, void* arg) {
+  *static_cast<Outcome*>(arg) = {true, *outcome};
 }
 
 int tell_holder(const lock_show_item* item, void*) {
@@ -65,8 +61,9 @@ class Acquisition {
       Outcome outcome;
       const auto waited = wanted_.wait == base::Duration(0) ? try_once(outcome) : wait_for(outcome);
       if (!waited) return base::error(waited.error());
-      if (outcome.error == 0) return Held{std::move(client_), outcome.grant};
-      if (outcome.error != LOCK_ERROR_LOST) return base::error(failure(outcome.error));
+      const int error = outcome.is.error;
+      if (error == 0) return Held{std::move(client_), outcome.is.grant, outcome.is};
+      if (error != LOCK_ERROR_LOST) return base::error(failure(error));
       if (time_is_over()) return base::error(failure(LOCK_ERROR_NOT_QUORATE));
     }
   }
@@ -95,15 +92,16 @@ class Acquisition {
   }
 
   base::Result<void, Failure> try_once(Outcome& outcome) {
-    outcome.error = lock_try(client_.get(), lockspace(), wanted_.name.data(), wanted_.name.size(),
-                             wanted_.mode, &outcome.grant);
+    outcome.is.size = sizeof outcome.is;
+    const lock_request wanted = request();
+    outcome.is.error = lock_acquire_with(client_.get(), &wanted, 0, &outcome.is);
     return {};
   }
 
   base::Result<void, Failure> wait_for(Outcome& outcome) {
+    const lock_request wanted = request();
     const int refused =
-        lock_acquire_async(client_.get(), lockspace(), wanted_.name.data(), wanted_.name.size(),
-                           wanted_.mode, 0, &note_outcome, &outcome, nullptr);
+        lock_acquire_with_async(client_.get(), &wanted, &note_outcome, &outcome, nullptr);
     if (refused != 0) return base::error(failure(refused));
     unavailable_since_.reset();
     for (;;) {
@@ -160,6 +158,16 @@ class Acquisition {
     }
   }
 
+  lock_request request() const {
+    lock_request request{};
+    request.size = sizeof request;
+    request.lockspace = lockspace();
+    request.name = wanted_.name.data();
+    request.name_len = wanted_.name.size();
+    request.mode = wanted_.mode;
+    request.flags = wanted_.flags;
+    return request;
+  }
   Failure failure(int error) const { return failure_of(error, client_.get(), wanted_.socket); }
   const char* lockspace() const {
     return wanted_.lockspace.empty() ? nullptr : wanted_.lockspace.c_str();

@@ -1,7 +1,7 @@
 // Connects, asks for a lock and waits for it, as patiently as `lockctl run` was told to be.
 #pragma once
 
-#include <liblock/lock.h>
+#include <liblock/request.h>
 
 #include <optional>
 #include <string>
@@ -26,11 +26,14 @@ struct Wanted {
 
   // Tell a person what is waited for, when it takes a while.
   bool tell = false;
+
+  unsigned flags = 0;  // Of enum lock_request_flag.
 };
 
 struct Held {
   Client client;
   lock_grant grant{};
+  lock_outcome outcome{};  // How it was granted, and the value, if it was read.
 };
 
 // Enough for a ring to form anew and for the wait after a lost node.

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/lock_flags.h"
+#include "base/lock_mode.h"
 #include "base/time.h"
 
 namespace tools::lockctl {
@@ -29,7 +32,7 @@ struct Listing {
 
 struct ShownLock {
   bool granted = false;
-  std::string mode;
+  std::string mode;  // Held, or waited for by one that holds nothing.
   std::uint64_t token = 0;
   std::uint64_t session = 0;
   std::uint32_t node = 0;
@@ -37,12 +40,78 @@ struct ShownLock {
   std::uint32_t uid = 0;
   bool orphaned = false;
   std::string command;
+  bool waiting = false;  // With `granted`: it converts.
+  std::string wants;     // Waited for.
+  base::LockFlags flags = 0;
+  std::uint32_t position = 0;  // In its queue, from 1: of conversions, or of requests.
+  std::uint32_t since = 0;     // Seconds of 1970; 0: not known.
+  std::uint64_t request = 0;   // Names it within its session.
+  std::uint64_t owner = 0;     // 0: nobody.
+  bool orphan = false;         // Its process has ended, and it stays to be adopted.
 };
 
 struct Showing {
   std::string lockspace;
   std::string name;
   std::vector<ShownLock> locks;  // Holders, then the queue.
+  bool stale = false;
+  std::optional<base::ValueBlock> value{};
+  bool value_invalid = false;  // Whoever could write it last did not finish.
+  std::uint32_t now = 0;       // Seconds of 1970, when it was asked.
+};
+
+// A lock that is part of a deadlock.
+struct DeadlockedLock {
+  std::uint64_t session = 0;
+  std::uint64_t request = 0;
+  std::uint32_t node = 0;
+  std::uint32_t pid = 0;
+  std::string command;
+};
+
+struct DeadlockStep {
+  DeadlockedLock waits;
+  std::string wants;
+  DeadlockedLock blocker;
+  std::string has;  // Held, or waited for in front.
+  std::string lockspace;
+  std::string name;
+};
+
+struct Deadlock {
+  std::uint64_t session = 0;  // Whose request it was that came to nothing.
+  std::uint64_t request = 0;
+  std::vector<DeadlockStep> steps;  // Each waits for the lock of the next, the last for the first.
+  std::size_t steps_in_all = 0;     // Of a longer ring only the first ones are told.
+};
+
+struct Deadlocks {
+  std::vector<Deadlock> deadlocks;  // The last one first.
+};
+
+// All resources where somebody waits.
+struct Waits {
+  std::vector<Showing> resources;
+  std::size_t left_out = 0;  // More than a drawing can show.
+};
+
+struct ListedLockspace {
+  struct Member {
+    std::uint32_t node = 0;
+    std::uint32_t slot = 0;
+  };
+  std::string name;
+  std::uint64_t generation = 0;
+  bool recovered = true;
+  std::vector<Member> members;
+  std::vector<Member> failed;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  unsigned permissions = 0;
+};
+
+struct Lockspaces {
+  std::vector<ListedLockspace> lockspaces;  // By name.
   bool stale = false;
 };
 

@@ -12,6 +12,9 @@ int exit_code_of(int error) {
   switch (error) {
     case LOCK_ERROR_BUSY:
     case LOCK_ERROR_TIMEOUT:
+    case LOCK_ERROR_CANCELLED:
+    case LOCK_ERROR_DEADLOCK:
+    case LOCK_ERROR_IN_PROGRESS:
       return kBusy;
     case LOCK_ERROR_NO_DAEMON:
     case LOCK_ERROR_DAEMON_GONE:
@@ -21,6 +24,7 @@ int exit_code_of(int error) {
     case LOCK_ERROR_TOO_SLOW:
       return kUnavailable;
     case LOCK_ERROR_LOST:
+    case LOCK_ERROR_NOT_HELD:
       return kLost;
     case LOCK_ERROR_INVALID:
       return kUsage;

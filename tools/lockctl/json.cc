@@ -91,28 +91,6 @@ std::string json_of(const Listing& listing) {
   return line({{"locks", locks}, {"stale", listing.stale}});
 }
 
-std::string json_of(const Showing& showing) {
-  Json holders = Json::array();
-  Json waiters = Json::array();
-  for (const ShownLock& lock : showing.locks) {
-    Json item = {{"mode", lock.mode},        {"node", lock.node}, {"session", lock.session},
-                 {"pid", lock.pid},          {"uid", lock.uid},   {"command", text(lock.command)},
-                 {"orphaned", lock.orphaned}};
-    if (lock.granted) {
-      item["token"] = lock.token;
-      holders.push_back(item);
-    } else {
-      item["position"] = waiters.size() + 1;
-      waiters.push_back(item);
-    }
-  }
-  return line({{"lockspace", text(showing.lockspace)},
-               {"name", text(showing.name)},
-               {"holders", holders},
-               {"waiters", waiters},
-               {"stale", showing.stale}});
-}
-
 std::string json_of(const FullStatus& full) {
   const Status& status = full.status;
   const RingStatus& ring = full.ring;

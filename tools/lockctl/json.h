@@ -22,7 +22,6 @@ struct RunReport {
 };
 
 std::string json_of(const Listing& listing);
-std::string json_of(const Showing& showing);
 std::string json_of(const FullStatus& status);
 std::string json_of(const RingLog& log);
 std::string json_of(const Reasons& reasons);

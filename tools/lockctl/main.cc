@@ -1,17 +1,22 @@
 // lockctl: cluster locks from the command line.
 #include <cstdio>
+#include <utility>
 #include <variant>
 
 #include "tools/lockctl/evs.h"
 #include "tools/lockctl/exit_code.h"
 #include "tools/lockctl/failure.h"
+#include "tools/lockctl/hold.h"
 #include "tools/lockctl/json.h"
 #include "tools/lockctl/keygen.h"
 #include "tools/lockctl/keys.h"
+#include "tools/lockctl/lock_json.h"
+#include "tools/lockctl/lock_text.h"
 #include "tools/lockctl/options.h"
 #include "tools/lockctl/query.h"
 #include "tools/lockctl/run.h"
 #include "tools/lockctl/text.h"
+#include "tools/lockctl/waits_graph.h"
 
 namespace tools::lockctl {
 namespace {
@@ -34,7 +39,34 @@ class Main {
     return report->exit_code;
   }
 
+  int operator()(const LockOptions& verb) const {
+    const auto tell = [&](const KeeperAnswer& answer) {
+      print_held(verb.name, answer);
+      return std::fflush(stdout) == 0;
+    };
+    const auto holding = hold(verb, place(), tell);
+    return holding ? kOk : fail(holding.error());
+  }
+  int operator()(const ConvertOptions& verb) const {
+    KeeperRequest request;
+    request.verb = KeeperVerb::convert;
+    request.mode = verb.mode;
+    request.wait = verb.wait;
+    request.read_value = verb.read_value;
+    request.value = verb.value;
+    return ask_holder(verb.name, std::move(request));
+  }
+  int operator()(const UnlockOptions& verb) const {
+    KeeperRequest request;
+    request.verb = KeeperVerb::unlock;
+    request.value = verb.value;
+    const auto answer = ask_keeper(verb.name, place(), std::move(request));
+    return answer ? kOk : fail(answer.error());
+  }
+  int operator()(const HeldOptions& verb) const { return ask_holder(verb.name, {}); }
+
   int operator()(const ListOptions& verb) const {
+    if (verb.lockspaces) return ask([](Query& query) { return query.lockspaces(); });
     return ask([&](Query& query) { return query.list(options_.lockspace, verb.prefix); });
   }
   int operator()(const ShowOptions& verb) const {
@@ -54,7 +86,23 @@ class Main {
     return ask([](Query& query) { return query.ring_log(); });
   }
   int operator()(const WhyOptions& verb) const {
-    return ask([&](Query& query) { return query.why(verb.all); });
+    if (verb.name.empty()) return ask([&](Query& query) { return query.why(verb.all); });
+    return ask([&](Query& query) {
+      return query.show(options_.lockspace, verb.name).map([](const Showing& showing) {
+        return Blockings{showing, blockings_of(showing)};
+      });
+    });
+  }
+  int operator()(const DeadlocksOptions& verb) const {
+    if (!verb.dot) return ask([](Query& query) { return query.deadlocks(); });
+    auto query = Query::connect(socket_);
+    if (!query) return fail(query.error());
+    const auto waits = query->waits();
+    if (!waits) return fail(waits.error());
+    const auto deadlocks = query->deadlocks();
+    if (!deadlocks) return fail(deadlocks.error());
+    print(stdout, dot_of(*waits, *deadlocks));
+    return kOk;
   }
   int operator()(const MembersOptions&) const {
     return ask([](Query& query) { return query.members(); });
@@ -101,6 +149,19 @@ class Main {
   }
 
  private:
+  HoldPlace place() const { return {socket_, options_.lockspace}; }
+
+  int ask_holder(const std::string& name, KeeperRequest request) const {
+    const auto answer = ask_keeper(name, place(), std::move(request));
+    if (!answer) return fail(answer.error());
+    print_held(name, *answer);
+    return kOk;
+  }
+
+  void print_held(const std::string& name, const KeeperAnswer& answer) const {
+    print(stdout, options_.json ? json_of_held(name, answer) : text_of_held(answer));
+  }
+
   template <typename Question>
   int ask(Question question) const {
     auto query = Query::connect(socket_);

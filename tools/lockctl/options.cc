@@ -4,6 +4,7 @@
 
 #include "tools/lockctl/duration.h"
 #include "tools/lockctl/name.h"
+#include "tools/lockctl/value.h"
 
 namespace tools::lockctl {
 namespace {
@@ -47,6 +48,37 @@ std::string checked_group(const std::string& text) {
   return {};
 }
 
+std::string checked_mode(const std::string& text) {
+  return base::mode_of(text) ? std::string() : "a mode is one of NL CR CW PR PW EX";
+}
+
+std::string checked_value(const std::string& text) {
+  const auto value = parse_value(text);
+  return value ? std::string() : value.error();
+}
+
+constexpr const char* kHoldFooter =
+    "A lock that was taken by \"lockctl lock\" is kept by a process of its own until \"lockctl "
+    "unlock\", "
+    "or until\nthe shell that called it ends (a subshell is part of its shell), or the lock is "
+    "lost. "
+    "Only that shell\ncan convert it and give it back, unless LOCKCTL_SESSION is set: then all "
+    "programs "
+    "of this user in whose\nenvironment it is the same. Standard output has the fencing token of "
+    "the "
+    "lock, and with --read-value the\nvalue on a second line; --json has everything. Before each "
+    "effect "
+    "that the lock is to protect ask\n\"lockctl held NAME\", and give the token to what it "
+    "protects.\n"
+    "  token=$(lockctl lock jobs --wait 10s) || exit\n"
+    "  lockctl convert jobs --mode PR --value \"batch 7\"\n"
+    "  lockctl unlock jobs\n"
+    "Exit codes: 75 it is busy, or to wait would be a deadlock; 79 it is not held (any more); 69 "
+    "no "
+    "daemon or\nno quorum; 64 usage, 77 permission, 78 configuration, 70 internal. Scripts that "
+    "wait for "
+    "each other in a\nring are not told of the deadlock: use --wait.";
+
 class Parser {
  public:
   Parser() {
@@ -60,6 +92,7 @@ class Parser {
         ->type_name("PATH");
     app_.add_flag("--json", options_.json, "Print JSON");
     add_run();
+    add_hold();
     add_queries();
     add_evs();
     add_keygen();
@@ -95,10 +128,7 @@ class Parser {
     auto* shared =
         run_->add_flag("-s,--shared", run_options_.shared, "Share it with others who share");
     run_->add_flag("-x,--exclusive", exclusive_, "Alone (the default)")->excludes(shared);
-    auto* no_wait = run_->add_flag("-n,--try", no_wait_, "Do not wait: answer at once");
-    run_->add_option("-w,--wait", wait_, "Wait so long at most, e.g. 500ms, 5s, 2m")
-        ->type_name("D")
-        ->excludes(no_wait);
+    add_wait(run_);
     run_->add_option("--grace", grace_,
                      "Time for the command to end when the lock is lost, within the lease (300ms)")
         ->type_name("D");
@@ -114,10 +144,87 @@ class Parser {
     add_lockspace(run_);
   }
 
+  void add_hold() {
+    lock_ = hold_verb("lock", "Take a lock for a script, beyond this command; prints its token",
+                      lock_options_.name);
+    lock_->add_option("-m,--mode", mode_, "NL, CR, CW, PR, PW or EX (EX)")
+        ->type_name("MODE")
+        ->check(checked_mode);
+    add_wait(lock_);
+    lock_->add_flag("--read-value", lock_options_.read_value, "Print the value of the name too");
+    auto* follow = lock_->add_option("--follow", lock_options_.follow,
+                                     "Give it back when this process ends (the calling shell)");
+    follow->type_name("PID")->check(CLI::PositiveNumber);
+    lock_
+        ->add_flag("--detach", lock_options_.detach,
+                   "Keep it until it is unlocked, whatever ends; see LOCKCTL_SESSION")
+        ->excludes(follow);
+
+    convert_ =
+        hold_verb("convert", "Another mode for a lock of \"lockctl lock\"; prints its new token",
+                  convert_options_.name);
+    convert_->add_option("-m,--mode", mode_, "NL, CR, CW, PR, PW or EX")
+        ->type_name("MODE")
+        ->check(checked_mode)
+        ->required();
+    add_wait(convert_);
+    auto* value = add_value(convert_);
+    convert_
+        ->add_flag("--read-value", convert_options_.read_value,
+                   "Print the value of the name too, when the mode goes up")
+        ->excludes(value);
+
+    unlock_ = hold_verb("unlock", "Give back a lock of \"lockctl lock\"", unlock_options_.name);
+    add_value(unlock_);
+    held_ = hold_verb("held", "Whether a lock of \"lockctl lock\" is still held; prints its token",
+                      held_options_.name);
+  }
+
+  CLI::App* hold_verb(const char* verb, const char* help, std::string& name) {
+    CLI::App* app = app_.add_subcommand(verb, help);
+    app->footer(kHoldFooter);
+    app->add_option("NAME", name, "The lock")->required()->check(checked_name);
+    add_lockspace(app);
+    return app;
+  }
+
+  void add_wait(CLI::App* verb) {
+    auto* no_wait = verb->add_flag("-n,--try", no_wait_, "Do not wait: answer at once");
+    verb->add_option("-w,--wait", wait_, "Wait so long at most, e.g. 500ms, 5s, 2m")
+        ->type_name("D")
+        ->excludes(no_wait);
+  }
+
+  CLI::Option* add_value(CLI::App* verb) {
+    return verb
+        ->add_option(
+            "--value", value_,
+            "Leave this behind as the value of the name, from EX or PW: text of up to 32 bytes, "
+            "or 0x and digits")
+        ->type_name("V")
+        ->check(checked_value);
+  }
+
+  std::optional<base::Duration> wait_of() const {
+    if (no_wait_) return base::Duration(0);
+    if (wait_.empty()) return std::nullopt;
+    return duration_of("--wait", wait_);
+  }
+
+  std::optional<base::ValueBlock> value_of(const CLI::App* verb) const {
+    if (verb->count("--value") == 0) return std::nullopt;
+    return *parse_value(value_);
+  }
+
   void add_queries() {
     list_ = app_.add_subcommand("ls", "List locks");
-    list_->add_option("PREFIX", list_options_.prefix, "Only names that begin so");
-    add_lockspace(list_);
+    auto* prefix = list_->add_option("PREFIX", list_options_.prefix, "Only names that begin so");
+    list_
+        ->add_flag(
+            "--lockspaces", list_options_.lockspaces,
+            "Instead the lockspaces that nodes have joined: members as node:slot, permissions")
+        ->excludes(prefix)
+        ->excludes(add_lockspace(list_));
     show_ = app_.add_subcommand("show", "Who holds a lock and who waits for it");
     show_->add_option("NAME", show_options_.name, "The lock")->required()->check(checked_name);
     add_lockspace(show_);
@@ -129,9 +236,19 @@ class Parser {
     ring_log_->footer(
         "A daemon that ended by a bug of its own (\"CHECK failed\" in its log) has left this in\n"
         "its state_dir: in ring-log.1, or in .2 to .4 if there was one.");
-    why_ = app_.add_subcommand("why", "Why the ring changed last, in words");
+    why_ =
+        app_.add_subcommand("why", "Who waits for a lock, and why; or why the ring changed last");
+    auto* name = why_->add_option("NAME", why_options_.name,
+                                  "The lock; without it, the ring and its last change");
+    name->check(checked_name);
     why_->add_flag("--all", why_options_.all,
-                   "The changes before it too, as far as they are known");
+                   "Of the ring: the changes before it too, as far as they are known")
+        ->excludes(name);
+    add_lockspace(why_)->needs(name);
+    deadlocks_ = app_.add_subcommand("deadlocks", "The last deadlocks, step by step");
+    deadlocks_->add_flag(
+        "--dot", deadlocks_options_.dot,
+        "A graph for graphviz: who waits for whom now, and those deadlocks in red");
     members_ = app_.add_subcommand("members", "The configured nodes and how they are");
   }
 
@@ -183,20 +300,33 @@ class Parser {
     remove->needs(file);
   }
 
-  void add_lockspace(CLI::App* verb) {
-    verb->add_option("--lockspace", options_.lockspace, "The lockspace (default)")
+  CLI::Option* add_lockspace(CLI::App* verb) {
+    return verb->add_option("--lockspace", options_.lockspace, "The lockspace (default)")
         ->type_name("NAME")
         ->check(checked_lockspace);
   }
 
   void finish() {
     if (run_->parsed()) {
-      if (no_wait_) run_options_.wait = base::Duration(0);
-      if (!wait_.empty()) run_options_.wait = duration_of("--wait", wait_);
+      run_options_.wait = wait_of();
       if (!grace_.empty()) run_options_.grace = duration_of("--grace", grace_);
       if (on_lost_ == "kill") run_options_.on_lost = OnLost::kill;
       if (on_lost_ == "freeze") run_options_.on_lost = OnLost::freeze;
       options_.verb = run_options_;
+    } else if (lock_->parsed()) {
+      if (!mode_.empty()) lock_options_.mode = *base::mode_of(mode_);
+      lock_options_.wait = wait_of();
+      options_.verb = lock_options_;
+    } else if (convert_->parsed()) {
+      convert_options_.mode = *base::mode_of(mode_);
+      convert_options_.wait = wait_of();
+      convert_options_.value = value_of(convert_);
+      options_.verb = convert_options_;
+    } else if (unlock_->parsed()) {
+      unlock_options_.value = value_of(unlock_);
+      options_.verb = unlock_options_;
+    } else if (held_->parsed()) {
+      options_.verb = held_options_;
     } else if (list_->parsed()) {
       options_.verb = list_options_;
     } else if (show_->parsed()) {
@@ -207,6 +337,8 @@ class Parser {
       options_.verb = RingLogOptions{};
     } else if (why_->parsed()) {
       options_.verb = why_options_;
+    } else if (deadlocks_->parsed()) {
+      options_.verb = deadlocks_options_;
     } else if (members_->parsed()) {
       options_.verb = MembersOptions{};
     } else if (keys_->parsed()) {
@@ -239,11 +371,16 @@ class Parser {
 
   CLI::App app_{"Cluster locks from the command line."};
   CLI::App* run_ = nullptr;
+  CLI::App* lock_ = nullptr;
+  CLI::App* convert_ = nullptr;
+  CLI::App* unlock_ = nullptr;
+  CLI::App* held_ = nullptr;
   CLI::App* list_ = nullptr;
   CLI::App* show_ = nullptr;
   CLI::App* status_ = nullptr;
   CLI::App* ring_log_ = nullptr;
   CLI::App* why_ = nullptr;
+  CLI::App* deadlocks_ = nullptr;
   CLI::App* members_ = nullptr;
   CLI::App* evs_ = nullptr;
   CLI::App* evs_join_ = nullptr;
@@ -253,10 +390,15 @@ class Parser {
   CLI::App* keys_ = nullptr;
   Options options_;
   RunOptions run_options_;
+  LockOptions lock_options_;
+  ConvertOptions convert_options_;
+  UnlockOptions unlock_options_;
+  HeldOptions held_options_;
   ListOptions list_options_;
   ShowOptions show_options_;
   StatusOptions status_options_;
   WhyOptions why_options_;
+  DeadlocksOptions deadlocks_options_;
   EvsJoinOptions evs_join_options_;
   EvsSendOptions evs_send_options_;
   KeygenOptions keygen_options_;
@@ -267,6 +409,8 @@ class Parser {
   bool exclusive_ = false;
   bool no_wait_ = false;
   std::string wait_;
+  std::string mode_;
+  std::string value_;
   std::string grace_;
   std::string on_lost_;
 };

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/lock_mode.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "tools/lockctl/exit_code.h"
@@ -26,9 +27,36 @@ struct RunOptions {
 
 struct ListOptions {
   std::string prefix;
+  bool lockspaces = false;
 };
 
 struct ShowOptions {
+  std::string name;
+};
+
+struct LockOptions {
+  std::string name;
+  base::LockMode mode = base::LockMode::ex;
+  std::optional<base::Duration> wait;  // As of run.
+  bool read_value = false;
+  int follow = 0;  // The process whose end frees the lock; 0: the shell.
+  bool detach = false;
+};
+
+struct ConvertOptions {
+  std::string name;
+  base::LockMode mode = base::LockMode::ex;
+  std::optional<base::Duration> wait;
+  bool read_value = false;
+  std::optional<base::ValueBlock> value;
+};
+
+struct UnlockOptions {
+  std::string name;
+  std::optional<base::ValueBlock> value;
+};
+
+struct HeldOptions {
   std::string name;
 };
 
@@ -39,7 +67,12 @@ struct StatusOptions {
 
 struct RingLogOptions {};
 struct WhyOptions {
+  std::string name;  // Empty: of the ring.
   bool all = false;
+};
+
+struct DeadlocksOptions {
+  bool dot = false;
 };
 
 struct MembersOptions {};
@@ -72,7 +105,8 @@ struct Options {
   std::string socket;
   std::string lockspace;  // Empty: every one for ls, "default" for the others.
   bool json = false;
-  std::variant<RunOptions, ListOptions, ShowOptions, StatusOptions, RingLogOptions, WhyOptions,
+  std::variant<RunOptions, LockOptions, ConvertOptions, UnlockOptions, HeldOptions, ListOptions,
+               ShowOptions, StatusOptions, RingLogOptions, WhyOptions, DeadlocksOptions,
                MembersOptions, EvsJoinOptions, EvsSendOptions, EvsMembersOptions, KeygenOptions,
                KeysOptions>
       verb;

@@ -4,8 +4,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
+#include <ctime>
 #include <string_view>
 #include <tuple>
+
+#include "tools/lockctl/name.h"
 
 namespace tools::lockctl {
 namespace {
@@ -74,7 +78,45 @@ int add_shown(const lock_show_item* item, void* arg) {
   lock.uid = item->uid;
   lock.orphaned = item->orphaned != 0;
   lock.command = text(item->command);
+  lock.waiting = item->waiting != 0;
+  if (lock.waiting) lock.wants = mode_name(item->wants);
+  lock.flags = item->flags;
+  lock.position = item->position;
+  lock.since = item->since;
+  lock.request = item->request;
+  lock.owner = item->owner;
+  lock.orphan = item->orphan != 0;
   showing.locks.push_back(std::move(lock));
+  if (item->has_value != 0) {
+    showing.value.emplace();
+    std::memcpy(showing.value->data(), item->value, sizeof item->value);
+  }
+  showing.value_invalid = item->value_invalid != 0;
+  return 0;
+}
+
+DeadlockedLock deadlocked(const lock_deadlock_lock& from) {
+  return {from.session, from.id, from.node, from.pid, from.command};
+}
+
+std::vector<ListedLockspace::Member> members_of(const lock_lockspace_member* from,
+                                                std::size_t count) {
+  std::vector<ListedLockspace::Member> members;
+  for (std::size_t i = 0; i < count; ++i) members.push_back({from[i].node, from[i].slot});
+  return members;
+}
+
+int add_lockspace(const lock_lockspace_item* item, void* arg) {
+  ListedLockspace lockspace;
+  lockspace.name = text(item->name);
+  lockspace.generation = item->generation;
+  lockspace.recovered = item->recovered != 0;
+  lockspace.members = members_of(item->members, item->members_len);
+  lockspace.failed = members_of(item->failed, item->failed_len);
+  lockspace.uid = item->uid;
+  lockspace.gid = item->gid;
+  lockspace.permissions = item->permissions;
+  static_cast<Lockspaces*>(arg)->lockspaces.push_back(std::move(lockspace));
   return 0;
 }
 
@@ -126,6 +168,7 @@ int add_event(const lock_ring_event* from, void* arg) {
 
 // More than a daemon keeps.
 constexpr std::uint32_t kChangesMax = 512;
+constexpr std::uint32_t kDeadlocksMax = 64;
 
 Why why_of(const lock_why_info& from) {
   Why why;
@@ -213,7 +256,57 @@ base::Result<Showing, Failure> Query::show(const std::string& lockspace, const s
   const auto stale = is_stale();
   if (!stale) return base::error(stale.error());
   showing.stale = *stale;
+  showing.now = static_cast<std::uint32_t>(std::time(nullptr));
   return showing;
+}
+
+base::Result<Deadlocks, Failure> Query::deadlocks() {
+  Deadlocks all;
+  std::vector<lock_deadlock_step> steps(LOCK_DEADLOCK_STEPS_MAX);
+  for (std::uint32_t back = 0; back < kDeadlocksMax; ++back) {
+    steps[0].size = sizeof steps[0];
+    Deadlock deadlock;
+    const int answer = lock_past_deadlock(client_.get(), back, &deadlock.session, &deadlock.request,
+                                          steps.data(), steps.size());
+    if (answer == LOCK_ERROR_NOT_FOUND) break;
+    if (answer < 0) return base::error(failure(answer));
+    deadlock.steps_in_all = static_cast<std::size_t>(answer);
+    for (std::size_t i = 0; i < std::min(deadlock.steps_in_all, steps.size()); ++i) {
+      const lock_deadlock_step& step = steps[i];
+      deadlock.steps.push_back({deadlocked(step.waits), mode_name(step.wants),
+                                deadlocked(step.blocker), mode_name(step.has), step.lockspace,
+                                std::string(step.name, std::min(step.name_len, kNameBytesMax))});
+    }
+    all.deadlocks.push_back(std::move(deadlock));
+  }
+  return all;
+}
+
+base::Result<Lockspaces, Failure> Query::lockspaces() {
+  Lockspaces lockspaces;
+  const int error = lock_lockspaces(client_.get(), &add_lockspace, &lockspaces);
+  if (error != 0) return base::error(failure(error));
+  const auto stale = is_stale();
+  if (!stale) return base::error(stale.error());
+  lockspaces.stale = *stale;
+  return lockspaces;
+}
+
+base::Result<Waits, Failure> Query::waits() {
+  const auto listing = list("", "");
+  if (!listing) return base::error(listing.error());
+  Waits waits;
+  for (const ListedLock& lock : listing->locks) {
+    if (lock.waiting == 0) continue;
+    if (waits.resources.size() == kWaitsMax) {
+      ++waits.left_out;
+      continue;
+    }
+    auto showing = show(lock.lockspace, lock.name);
+    if (!showing) return base::error(showing.error());
+    waits.resources.push_back(std::move(*showing));
+  }
+  return waits;
 }
 
 base::Result<bool, Failure> Query::is_stale() {

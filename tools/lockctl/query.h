@@ -12,6 +12,8 @@
 
 namespace tools::lockctl {
 
+constexpr std::size_t kWaitsMax = 1000;
+
 class Query {
  public:
   static base::Result<Query, Failure> connect(const std::string& socket);
@@ -19,6 +21,11 @@ class Query {
   // An empty lockspace: all of them.
   base::Result<Listing, Failure> list(const std::string& lockspace, const std::string& prefix);
   base::Result<Showing, Failure> show(const std::string& lockspace, const std::string& name);
+  base::Result<Deadlocks, Failure> deadlocks();
+  base::Result<Lockspaces, Failure> lockspaces();
+
+  // Where somebody waits now, in any lockspace; at most kWaitsMax resources.
+  base::Result<Waits, Failure> waits();
   base::Result<Status, Failure> status();
   base::Result<FullStatus, Failure> full_status();
   base::Result<RingLog, Failure> ring_log();

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "tools/lockctl/duration.h"
+#include "tools/lockctl/lock_text.h"
 #include "tools/lockctl/name.h"
 #include "tools/lockctl/ring_text.h"
 #include "tools/lockctl/table.h"
@@ -35,11 +36,6 @@ std::string ring_text(const EvsRing& ring) {
   return std::to_string(ring.sequence) + "." + std::to_string(ring.representative);
 }
 
-// A table that was lost with its last holder is held back as a whole for a while.
-const char* const kNobody = "nobody; the leases from before have to run out first";
-
-const char* const kStale = "This daemon has no quorum: what it knew last.\n";
-
 }  // namespace
 
 std::string text_of(const Listing& listing) {
@@ -56,22 +52,8 @@ std::string text_of(const Listing& listing) {
     if (many_spaces) row.insert(row.begin(), printable(lock.lockspace));
     rows.push_back(std::move(row));
   }
-  const std::string notice = listing.stale ? kStale : "";
+  const std::string notice = listing.stale ? kStaleNotice : "";
   if (listing.locks.empty()) return notice + "No locks.\n";
-  return notice + table(rows);
-}
-
-std::string text_of(const Showing& showing) {
-  const std::string notice = showing.stale ? kStale : "";
-  if (showing.locks.empty()) return notice + printable(showing.name) + " is free.\n";
-  std::vector<Row> rows = {{"", "MODE", "TOKEN", "NODE", "PID", "UID", "COMMAND"}};
-  std::size_t position = 0;
-  for (const ShownLock& lock : showing.locks) {
-    rows.push_back({lock.granted ? "holds" : "waits " + std::to_string(++position), lock.mode,
-                    number(lock.token), node_text(lock.node, lock.orphaned), number(lock.pid),
-                    lock.pid == 0 ? "-" : std::to_string(lock.uid),
-                    lock.granted && lock.session == 0 ? kNobody : printable(lock.command)});
-  }
   return notice + table(rows);
 }
 

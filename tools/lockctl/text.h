@@ -10,7 +10,6 @@
 namespace tools::lockctl {
 
 std::string text_of(const Listing& listing);
-std::string text_of(const Showing& showing);
 std::string text_of(const FullStatus& status);
 std::string text_of(const RingLog& log);
 std::string text_of(const Reasons& reasons);

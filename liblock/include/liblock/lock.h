@@ -32,6 +32,9 @@ int main(void) {
  * Fork: the child owns nothing. Its calls answer LOCK_ERROR_FORKED; it may lock_close() its copy.
  * Errors: functions that return int return 0 or a negative enum lock_error.
  *
+ * Conversions, values, notifications, several locks at once and deadlocks are in liblock/request.h,
+ * members of lockspaces in liblock/lockspace.h, questions in liblock/query.h.
+ *
  * This header is C99 and C++11. The library's ABI only grows: structs carry their size.
  */
 #ifndef LIBLOCK_LOCK_H
@@ -85,7 +88,11 @@ enum lock_error {
   LOCK_ERROR_STALE = -19,      /* liblock/fence.h: a higher token was seen. */
   LOCK_ERROR_IN_USE = -20,     /* liblock/fence.h: others have the file, or are inside. */
   LOCK_ERROR_DAMAGED = -21,    /* liblock/fence.h: the file is not what was written. */
-  LOCK_ERROR_FILE = -22        /* liblock/fence.h: the file is missing, or cannot be used. */
+  LOCK_ERROR_FILE = -22,       /* liblock/fence.h: the file is missing, or cannot be used. */
+  LOCK_ERROR_DEADLOCK = -23, /* To wait for it is to wait for yourself: lock_deadlock() says how. */
+  LOCK_ERROR_IN_PROGRESS = -24, /* The lock waits, or is being converted. */
+  LOCK_ERROR_NOT_FOUND = -25,   /* There is no such lockspace, orphan or deadlock. */
+  LOCK_ERROR_EXISTS = -26       /* This node is in that lockspace already. */
 };
 
 /* One sentence, also for 0; never NULL; static. Never blocks. */
@@ -150,10 +157,13 @@ typedef struct lock_grant {
 /* Takes the lock `name` (1 to 255 arbitrary bytes) of `lockspace` (1 to 64 bytes and a 0; NULL:
  * "default"). Blocks up to timeout_ms (negative: without end; 0: like lock_try()), also through
  * loss of the daemon or of the quorum. Requests are served in the order in which they came. Each
- * grant is a lock of its own: a client can wait for a lock that it holds itself. TIMEOUT (somebody
- * has it), NOT_QUORATE or DAEMON_GONE (what stood in the way when the time was over), LOST
- * (granted, but when we heard of it its lease was over), INVALID, LIMIT, FORKED, VERSION, PROTOCOL,
- * SYSTEM. */
+ * grant is a lock of its own. Waiting counts as the calling thread's: if, by a ring of such waits
+ * in whatever processes, it would wait for a lock that it took itself, it gets DEADLOCK at once,
+ * also if timeout_ms has an end; lock_deadlock() tells the ring, by grant->id. That is wrong of a
+ * lock that another thread is to give back: take it by lock_acquire_with() (liblock/request.h), for
+ * LOCK_OWNER_NONE. TIMEOUT (somebody has it), NOT_QUORATE or DAEMON_GONE (what stood in the way
+ * when the time was over), LOST (granted, but when we heard of it its lease was over), DEADLOCK,
+ * PERMISSION, INVALID, LIMIT, FORKED, VERSION, PROTOCOL, SYSTEM. */
 LOCK_API int lock_acquire(lock_client* client, const char* lockspace, const void* name,
                           size_t name_len, enum lock_mode mode, int timeout_ms, lock_grant* grant);
 
@@ -165,7 +175,8 @@ LOCK_API int lock_try(lock_client* client, const char* lockspace, const void* na
 
 /* Gives the lock back; from the call on it is not held. Blocks up to answer_timeout_ms for the
  * daemon's word. LOST: it had been lost before. DAEMON_GONE, NOT_QUORATE: no word yet; the library
- * goes on telling the daemon. NOT_HELD: no such grant, or released before. FORKED. */
+ * goes on telling the daemon. NOT_HELD: no such grant, or released before. IN_PROGRESS: it is being
+ * converted (liblock/request.h). FORKED. */
 LOCK_API int lock_release(lock_client* client, const lock_grant* grant);
 
 /* Nanoseconds for which the lock is certainly still held, by the clocks as read in this call; 0 if
@@ -218,13 +229,13 @@ LOCK_API int lock_acquire_async(lock_client* client, const char* lockspace, cons
                                 size_t name_len, enum lock_mode mode, unsigned flags,
                                 lock_done_fn* callback, void* arg, uint64_t* request);
 
-/* Takes a request back that still waits: its callback follows, with CANCELLED, or with the outcome
- * if that came first in the order, which can be a grant. NOT_HELD: no such request (any more),
- * FORKED. */
+/* Takes a request back that still waits, or a conversion of the lock: its callback follows, with
+ * CANCELLED, or with the outcome if that came first in the order, which can be a grant. NOT_HELD:
+ * no such request (any more), FORKED. */
 LOCK_API int lock_cancel(lock_client* client, uint64_t request);
 
-/* Gives a lock back and returns at once: from the call on it is not held. NOT_HELD, FORKED: then
- * the callback, which may be NULL, does not follow. */
+/* Gives a lock back and returns at once: from the call on it is not held. NOT_HELD, LOST,
+ * IN_PROGRESS, FORKED: then the callback, which may be NULL, does not follow. */
 LOCK_API int lock_release_async(lock_client* client, const lock_grant* grant,
                                 lock_done_fn* callback, void* arg);
 

@@ -5,22 +5,27 @@
 //   ringlock::held job = client.acquire("jobs");  // Given back at the end of the scope.
 //   write_fenced(job.token(), record);
 //
+//   job.convert(ringlock::mode::pr);  // Shared from now on.
+//
 //   ringlock::mutex mutex(client, "jobs");  // Or as the standard library has it.
 //   std::scoped_lock lock(mutex);
 //
 // Calls that fail throw std::system_error with a code of ringlock::category(), which compares with
-// ringlock::errc. A client may be used by several threads at once, and must outlive what was taken
-// with it.
+// ringlock::errc; a deadlock, ringlock::deadlock. A client may be used by several threads at once,
+// and must outlive what was taken with it. What locks hear of (notifications, losses as stop
+// tokens) comes while somebody calls dispatch().
 #ifndef LIBLOCK_LOCK_HPP
 #define LIBLOCK_LOCK_HPP
 
-#include <liblock/lock.h>
+#include <liblock/request.h>
+#include <liblock/error.hpp>
+#include <liblock/held.hpp>
 
 #include <algorithm>
 #include <chrono>
-#include <climits>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -28,119 +33,9 @@
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace ringlock {
-
-enum class errc {
-  busy = LOCK_ERROR_BUSY,
-  timeout = LOCK_ERROR_TIMEOUT,
-  cancelled = LOCK_ERROR_CANCELLED,
-  not_quorate = LOCK_ERROR_NOT_QUORATE,
-  no_daemon = LOCK_ERROR_NO_DAEMON,
-  daemon_gone = LOCK_ERROR_DAEMON_GONE,
-  lost = LOCK_ERROR_LOST,
-  not_held = LOCK_ERROR_NOT_HELD,
-  invalid = LOCK_ERROR_INVALID,
-  limit = LOCK_ERROR_LIMIT,
-  permission = LOCK_ERROR_PERMISSION,
-  version = LOCK_ERROR_VERSION,
-  protocol = LOCK_ERROR_PROTOCOL,
-  forked = LOCK_ERROR_FORKED,
-  system = LOCK_ERROR_SYSTEM,
-  try_again = LOCK_ERROR_TRY_AGAIN,
-  too_slow = LOCK_ERROR_TOO_SLOW,
-  not_joined = LOCK_ERROR_NOT_JOINED,
-  stale = LOCK_ERROR_STALE,
-  in_use = LOCK_ERROR_IN_USE,
-  damaged = LOCK_ERROR_DAMAGED,
-  file = LOCK_ERROR_FILE,
-};
-
-inline const std::error_category& category() noexcept {
-  class Category : public std::error_category {
-   public:
-    const char* name() const noexcept override { return "ringlock"; }
-    std::string message(int code) const override { return lock_strerror(code); }
-  };
-  static const Category instance;
-  return instance;
-}
-
-inline std::error_code make_error_code(errc error) noexcept {
-  return {static_cast<int>(error), category()};
-}
-
-}  // namespace ringlock
-
-template <>
-struct std::is_error_code_enum<ringlock::errc> : std::true_type {};
-
-namespace ringlock {
-
-enum class mode {
-  nl = LOCK_MODE_NL,
-  cr = LOCK_MODE_CR,
-  cw = LOCK_MODE_CW,
-  pr = LOCK_MODE_PR,  // Shared by readers.
-  pw = LOCK_MODE_PW,
-  ex = LOCK_MODE_EX,  // Alone.
-};
-
-inline std::error_code code_of(int error) noexcept {
-  return {error, category()};
-}
-
-inline void check(int error, const char* what) {
-  if (error < 0) throw std::system_error(code_of(error), what);
-}
-
-// A lock that is given back when this goes out of scope.
-class held {
- public:
-  held() = default;
-  held(lock_client* client, const lock_grant& grant) : client_(client), grant_(grant) {}
-  held(held&& other) noexcept
-      : client_(std::exchange(other.client_, nullptr)), grant_(other.grant_) {}
-  held& operator=(held&& other) noexcept {
-    if (this != &other) {
-      drop();
-      client_ = std::exchange(other.client_, nullptr);
-      grant_ = other.grant_;
-    }
-    return *this;
-  }
-  ~held() { drop(); }
-
-  // The fencing token, for whatever the lock protects.
-  std::uint64_t token() const { return grant_.token; }
-
-  // How long it is certainly still held; zero if it was lost, released or moved from.
-  std::chrono::nanoseconds valid_for() const {
-    if (client_ == nullptr) return std::chrono::nanoseconds(0);
-    return std::chrono::nanoseconds(lock_valid_for_ns(client_, &grant_));
-  }
-  bool is_held() const { return valid_for() > std::chrono::nanoseconds(0); }
-
-  // Held, but nobody prolongs it: a time to bring work to an end (lock_health() in lock.h).
-  bool in_jeopardy() const {
-    return client_ != nullptr && lock_health(client_, &grant_) == LOCK_HEALTH_JEOPARDY;
-  }
-
-  // Gives it back and waits for the daemon's word; errc::lost if it had been lost before.
-  std::error_code release() noexcept {
-    if (client_ == nullptr) return errc::not_held;
-    return code_of(lock_release(std::exchange(client_, nullptr), &grant_));
-  }
-
- private:
-  void drop() noexcept {
-    if (client_ != nullptr)
-      lock_release_async(std::exchange(client_, nullptr), &grant_, nullptr, nullptr);
-  }
-
-  lock_client* client_ = nullptr;
-  lock_grant grant_{};
-};
 
 struct options {
   std::string socket_path;                      // Empty: LOCKD_SOCKET, or the default.
@@ -168,42 +63,62 @@ class client {
     if (!wanted.socket_path.empty()) plain.socket_path = wanted.socket_path.c_str();
     if (!wanted.command.empty()) plain.command = wanted.command.c_str();
     plain.answer_timeout_ms = static_cast<int>(wanted.answer_timeout.count());
+    listeners_ = std::make_shared<detail::listeners>();
     check(lock_connect(&plain, &client_), "lock_connect");
+    lock_on_lost(client_, detail::listeners::on_lost, listeners_.get());
   }
-  client(client&& other) noexcept : client_(std::exchange(other.client_, nullptr)) {}
+  client(client&& other) noexcept
+      : client_(std::exchange(other.client_, nullptr)), listeners_(std::move(other.listeners_)) {}
   client& operator=(client&& other) noexcept {
     std::swap(client_, other.client_);
+    std::swap(listeners_, other.listeners_);
     return *this;
   }
   ~client() { lock_close(client_); }
 
   // Waits without end.
-  held acquire(const resource& what, mode how = mode::ex) {
+  held acquire(const resource& what, mode how = mode::ex, const terms& on = {}) {
     for (;;) {
-      lock_grant grant{};
-      const int error = take(what, how, -1, grant);
-      if (error == 0) return held(client_, grant);
+      lock_outcome outcome{};
+      const int error = take(what, how, on, -1, outcome);
+      if (error == 0) return held(client_, listeners_, outcome, on.notify);
       // Granted while we slept through the lease, and given back: the next one is ours.
-      if (error != LOCK_ERROR_LOST) check(error, "lock_acquire");
+      if (error != LOCK_ERROR_LOST) check_taken(error, outcome);
     }
   }
 
   // None if somebody else has it.
-  std::optional<held> try_acquire(const resource& what, mode how = mode::ex) {
-    return acquire_for(what, std::chrono::milliseconds(0), how);
+  std::optional<held> try_acquire(const resource& what, mode how = mode::ex, const terms& on = {}) {
+    return acquire_for(what, std::chrono::milliseconds(0), how, on);
   }
 
   // None if it was not granted in time.
   std::optional<held> acquire_for(const resource& what, std::chrono::milliseconds timeout,
-                                  mode how = mode::ex) {
-    const auto most = std::clamp<std::chrono::milliseconds::rep>(timeout.count(), 0, INT_MAX);
-    lock_grant grant{};
-    const int error = take(what, how, static_cast<int>(most), grant);
-    if (error == LOCK_ERROR_BUSY || error == LOCK_ERROR_TIMEOUT || error == LOCK_ERROR_LOST) {
-      return std::nullopt;
-    }
-    check(error, "lock_acquire");
-    return held(client_, grant);
+                                  mode how = mode::ex, const terms& on = {}) {
+    lock_outcome outcome{};
+    const int error = take(what, how, on, detail::milliseconds(timeout), outcome);
+    if (not_taken(error)) return std::nullopt;
+    check_taken(error, outcome);
+    return held(client_, listeners_, outcome, on.notify);
+  }
+
+  // All at one moment, or none: several owners that do so do not wait for each other in a ring.
+  // Waits without end; what it returns gives each back by itself.
+  std::vector<held> acquire_all(const std::vector<resource>& what, mode how = mode::ex,
+                                const terms& on = {}) {
+    std::vector<held> taken;
+    int error = LOCK_ERROR_LOST;
+    while (error == LOCK_ERROR_LOST) error = take_all(what, how, on, -1, taken);
+    return taken;
+  }
+
+  // None if not all of them were granted in time.
+  std::optional<std::vector<held>> acquire_all_for(const std::vector<resource>& what,
+                                                   std::chrono::milliseconds timeout,
+                                                   mode how = mode::ex, const terms& on = {}) {
+    std::vector<held> taken;
+    const int error = take_all(what, how, on, detail::milliseconds(timeout), taken);
+    return error == 0 ? std::optional(std::move(taken)) : std::nullopt;
   }
 
   // For programs with an event loop: see lock_dispatch().
@@ -211,15 +126,67 @@ class client {
   int timeout_ms() const { return lock_timeout_ms(client_); }
   void dispatch() { check(lock_dispatch(client_), "lock_dispatch"); }
 
+  // Its lock_on_lost() is taken: by what stops held::lost_token().
   lock_client* native_handle() const { return client_; }
 
  private:
-  int take(const resource& what, mode how, int timeout_ms, lock_grant& grant) {
-    return lock_acquire(client_, what.lockspace.c_str(), what.name.data(), what.name.size(),
-                        static_cast<lock_mode>(how), timeout_ms, &grant);
+  static bool not_taken(int error) {
+    return error == LOCK_ERROR_BUSY || error == LOCK_ERROR_TIMEOUT || error == LOCK_ERROR_LOST;
+  }
+
+  lock_request request_for(const resource& what, mode how, const terms& on) const {
+    lock_request request{};
+    request.size = sizeof request;
+    request.lockspace = what.lockspace.c_str();
+    request.name = what.name.data();
+    request.name_len = what.name.size();
+    request.mode = static_cast<lock_mode>(how);
+    request.flags = on.flags;
+    request.owner = on.owner;
+    request.patience_ms = static_cast<unsigned>(detail::milliseconds(on.patience));
+    if (on.notify) {
+      request.notify = detail::listeners::on_blocked;
+      request.notify_arg = listeners_.get();
+    }
+    return request;
+  }
+
+  int take(const resource& what, mode how, const terms& on, int timeout_ms, lock_outcome& outcome) {
+    const lock_request request = request_for(what, how, on);
+    outcome.size = sizeof outcome;
+    const int error = lock_acquire_with(client_, &request, timeout_ms, &outcome);
+    if (error != 0) listeners_->remove(outcome.grant.id);
+    return error;
+  }
+
+  // Throws what is neither a time-out nor LOST.
+  int take_all(const std::vector<resource>& what, mode how, const terms& on, int timeout_ms,
+               std::vector<held>& taken) {
+    std::vector<lock_request> requests;
+    for (const resource& one : what) requests.push_back(request_for(one, how, on));
+    std::vector<lock_outcome> outcomes(std::max<std::size_t>(what.size(), 1));
+    outcomes.front().size = sizeof outcomes.front();
+    const int error =
+        lock_acquire_all(client_, requests.data(), requests.size(), timeout_ms, outcomes.data());
+    for (const lock_outcome& outcome : outcomes) {
+      if (error == 0) {
+        taken.emplace_back(client_, listeners_, outcome, on.notify);
+      } else {
+        listeners_->remove(outcome.grant.id);
+      }
+    }
+    if (!not_taken(error) || (timeout_ms < 0 && error != LOCK_ERROR_LOST)) {
+      check_taken(error, outcomes.front());
+    }
+    return error;
+  }
+
+  void check_taken(int error, const lock_outcome& outcome) const {
+    check(client_, error, outcome.grant.id, "lock_acquire");
   }
 
   lock_client* client_ = nullptr;
+  std::shared_ptr<detail::listeners> listeners_;
 };
 
 // Meets SharedTimedMutex: for std::unique_lock, std::shared_lock, std::scoped_lock. As in the

@@ -9,6 +9,8 @@
 #define LIBLOCK_QUERY_H
 
 #include <liblock/lock.h>
+#include <liblock/lockspace.h>
+#include <liblock/request.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,7 +26,7 @@ typedef struct lock_list_item {
   lock_bytes lockspace;
   lock_bytes name;
   uint32_t granted;
-  uint32_t waiting;
+  uint32_t waiting; /* Requests and conversions; who converts is among the granted ones too. */
   enum lock_mode
       mode; /* The strongest granted one; token, node and command are of the first granted lock. */
   uint64_t token;
@@ -44,9 +46,9 @@ LOCK_API int lock_list(lock_client* client, const char* lockspace, const void* p
                        size_t prefix_len, lock_list_fn* callback, void* arg);
 
 typedef struct lock_show_item {
-  int granted; /* Else it waits; the waiting ones come in the order of the queue. */
-  enum lock_mode mode;
-  uint64_t token; /* 0 while it waits. */
+  int granted;         /* Else it holds nothing and waits; these come in the order of the queue. */
+  enum lock_mode mode; /* Held, or waited for by one that holds nothing. */
+  uint64_t token;      /* 0 while it waits. */
   uint64_t session;
   uint64_t request;
   uint32_t node;
@@ -55,6 +57,17 @@ typedef struct lock_show_item {
   uint32_t uid;
   lock_bytes command;
   int stale;
+  int waiting;          /* It waits; if it is granted, too, for its conversion. */
+  enum lock_mode wants; /* What it waits for. */
+  uint32_t flags;       /* Of liblock/request.h. */
+  uint32_t position;    /* Of a waiting one in its queue, from 1: of conversions, or of requests. */
+  uint32_t since;    /* Granted, or waiting, since: seconds of 1970, by the clock of the node that
+                        ordered it. */
+  uint64_t owner;    /* 0: nobody. */
+  int orphan;        /* Its process has ended: it waits to be taken over, or dropped. */
+  int has_value;     /* Its resource's value was written, or marked: the same with each lock. */
+  int value_invalid; /* Whoever could write it last did not finish. */
+  unsigned char value[LOCK_VALUE_SIZE];
 } lock_show_item;
 
 typedef int lock_show_fn(const lock_show_item* item, void* arg);
@@ -216,6 +229,35 @@ typedef struct lock_why_info {
 /* Why the configuration changed, as far as the daemon that was asked knows: the last time if `back`
  * is 0, the time before if it is 1, and so on. */
 LOCK_API int lock_why(lock_client* client, uint32_t back, lock_why_info* info);
+
+/* The deadlocks that the cluster has ended by refusing a request or a conversion: the last one if
+ * `back` is 0, the one before if it is 1, and so on; the last 16 are kept. Copies up to `count`
+ * steps
+ * (`steps` may be NULL if that is 0) as lock_deadlock() does, and returns how many there are.
+ * `*session` and `*request` (NULL is fine) become whose it was that came to nothing, and which: the
+ * number of the acquire or of the conversion. Also NOT_FOUND: there is no such. */
+LOCK_API int lock_past_deadlock(lock_client* client, uint32_t back, uint64_t* session,
+                                uint64_t* request, lock_deadlock_step* steps, size_t count);
+
+/* A lockspace that nodes have joined. */
+typedef struct lock_lockspace_item {
+  lock_bytes name;
+  uint64_t generation; /* Grows with each change of members. */
+  int recovered;       /* No locks of failed members are left. */
+  const lock_lockspace_member* members;
+  size_t members_len;
+  const lock_lockspace_member* failed; /* Since the last generation that was recovered. */
+  size_t failed_len;
+  uint32_t uid;
+  uint32_t gid;
+  unsigned permissions; /* Of owner, group and others, as of a file. */
+  int stale;
+} lock_lockspace_item;
+
+typedef int lock_lockspaces_fn(const lock_lockspace_item* item, void* arg);
+
+/* All of them, by name. Lockspaces that are used without being joined are not among them. */
+LOCK_API int lock_lockspaces(lock_client* client, lock_lockspaces_fn* callback, void* arg);
 
 #ifdef __cplusplus
 }

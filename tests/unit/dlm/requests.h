@@ -20,11 +20,16 @@ inline ResourceName in_default(std::string_view resource) {
 }
 
 inline Acquire want(LockName name, std::string_view resource, Mode mode) {
-  return {name, in_default(resource), mode, false};
+  return {name, in_default(resource), mode, 0, {}, 0};
+}
+
+inline Acquire want(LockName name, std::string_view resource, Mode mode, LockFlags flags,
+                    Owner owner = {}) {
+  return {name, in_default(resource), mode, flags, owner, 0};
 }
 
 inline Acquire try_for(LockName name, std::string_view resource, Mode mode) {
-  return {name, in_default(resource), mode, true};
+  return {name, in_default(resource), mode, base::lock_flag::no_queue, {}, 0};
 }
 
 inline Effects acquire(Table& table, const Acquire& request) {
@@ -33,15 +38,34 @@ inline Effects acquire(Table& table, const Acquire& request) {
   return effects;
 }
 
+inline Effects convert(Table& table, LockName name, std::uint64_t request, Mode mode,
+                       LockFlags flags = 0, std::optional<ValueBlock> value = std::nullopt) {
+  Effects effects;
+  table.convert({name, RequestId{request}, mode, flags, value, 0}, effects);
+  return effects;
+}
+
+inline Effects end(Table& table, std::uint64_t session, Ending how) {
+  Effects effects;
+  table.release_some(SessionId{session}, how, 1000, effects);
+  return effects;
+}
+
+inline ValueBlock filled(std::uint8_t byte) {
+  ValueBlock value;
+  value.fill(std::byte{byte});
+  return value;
+}
+
 inline Effects release(Table& table, LockName name, Token token) {
   Effects effects;
-  table.release(name, token, effects);
+  table.release({name, token, 0, std::nullopt}, effects);
   return effects;
 }
 
 inline Effects cancel(Table& table, LockName name) {
   Effects effects;
-  table.cancel(name, effects);
+  table.cancel(name, Status::withdrawn, effects);
   return effects;
 }
 

@@ -97,7 +97,8 @@ TEST_CASE("names have bounds, may hold any byte, and mean a resource in one lock
   const std::string longest(255, '\0');
   const std::string too_long(256, 'x');
   const auto in = [&](std::string_view lockspace, std::string_view resource, LockName name) {
-    return text(acquire(table, {name, {base::bytes_of(lockspace), base::bytes_of(resource)}}));
+    return text(acquire(
+        table, {name, {base::bytes_of(lockspace), base::bytes_of(resource)}, Mode::ex, 0, {}, 0}));
   };
   CHECK(in("a", any, lock(1, 1)) == "granted 1/1 EX token 1");
   CHECK(in("b", any, lock(1, 2)) == "granted 1/2 EX token 2");
@@ -141,8 +142,8 @@ TEST_CASE("each limit refuses with a status of its own, and only what is new") {
   limits.locks_per_session = 3;
   Table table(limits);
   const auto in = [&](std::string_view lockspace, std::string_view resource, LockName name) {
-    return text(
-        acquire(table, {name, {base::bytes_of(lockspace), base::bytes_of(resource)}, Mode::pr}));
+    return text(acquire(
+        table, {name, {base::bytes_of(lockspace), base::bytes_of(resource)}, Mode::pr, 0, {}, 0}));
   };
   CHECK(in("a", "1", lock(1, 1)) == "granted 1/1 PR token 1");
   CHECK(in("b", "1", lock(1, 2)) == "granted 1/2 PR token 2");
@@ -169,19 +170,19 @@ TEST_CASE("a session's locks go in bounded steps, waiting requests first, by age
   CHECK(table.count_of(SessionId{1}) == 4);
 
   Effects effects;
-  CHECK(!table.release_some(SessionId{1}, 1, effects));
+  CHECK(!table.release_some(SessionId{1}, Ending::node_gone, 1, effects));
   CHECK(text(effects) == "cancelled 1/2 EX");
   effects.clear();
-  CHECK(!table.release_some(SessionId{1}, 0, effects));
+  CHECK(!table.release_some(SessionId{1}, Ending::node_gone, 0, effects));
   CHECK(text(effects) == "cancelled 1/4 EX");
   effects.clear();
-  CHECK(!table.release_some(SessionId{1}, 1, effects));
+  CHECK(!table.release_some(SessionId{1}, Ending::node_gone, 1, effects));
   CHECK(text(effects) == "released 1/1 EX token 1, granted 3/2 EX token 8");
   effects.clear();
-  CHECK(table.release_some(SessionId{1}, 10, effects));
+  CHECK(table.release_some(SessionId{1}, Ending::node_gone, 10, effects));
   CHECK(text(effects) == "released 1/3 EX token 5");
   effects.clear();
-  CHECK(table.release_some(SessionId{1}, 10, effects));
+  CHECK(table.release_some(SessionId{1}, Ending::node_gone, 10, effects));
   CHECK(effects.empty());
   CHECK(table.count_of(SessionId{1}) == 0);
   CHECK(token_of(table, lock(2, 1)) == Token{2});

@@ -13,90 +13,10 @@
 #include <thread>
 #include <vector>
 
-#include "tests/unit/liblock/fake_daemon.h"
+#include "tests/unit/liblock/api.h"
 
 using liblock::protocol::Refusal;
-using liblock_test::FakeDaemon;
-
-namespace {
-
-struct CloseClient {
-  void operator()(lock_client* client) const { lock_close(client); }
-};
-using Client = std::unique_ptr<lock_client, CloseClient>;
-
-lock_options options_for(const std::string& path, int answer_timeout_ms) {
-  lock_options options{};
-  options.size = sizeof options;
-  options.socket_path = path.c_str();
-  options.command = "test";
-  options.answer_timeout_ms = answer_timeout_ms;
-  return options;
-}
-
-int try_connect(const std::string& path, int answer_timeout_ms) {
-  const lock_options options = options_for(path, answer_timeout_ms);
-  lock_client* client = nullptr;
-  const int error = lock_connect(&options, &client);
-  lock_close(client);
-  return error;
-}
-
-Client connected(const FakeDaemon& daemon, int answer_timeout_ms = 10'000) {
-  const lock_options options = options_for(daemon.path(), answer_timeout_ms);
-  lock_client* client = nullptr;
-  REQUIRE(lock_connect(&options, &client) == 0);
-  return Client(client);
-}
-
-int acquire(const Client& client, const std::string& name, int timeout_ms, lock_grant& grant) {
-  return lock_acquire(client.get(), nullptr, name.data(), name.size(), LOCK_MODE_EX, timeout_ms,
-                      &grant);
-}
-
-// Turns the client's loop until `done`, as a program with an event loop would; false after a
-// minute.
-template <typename Done>
-bool turn_until(lock_client* client, Done done) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
-  while (std::chrono::steady_clock::now() < end) {
-    if (lock_dispatch(client) != 0) return false;
-    if (done()) return true;
-    const int next = lock_timeout_ms(client);
-    pollfd fd = {lock_fd(client), POLLIN, 0};
-    ::poll(&fd, 1, next < 0 || next > 1000 ? 1000 : next);
-  }
-  return false;
-}
-
-struct Outcome {
-  int calls = 0;
-  int error = 1;
-  lock_grant grant{};
-};
-
-void note_outcome(lock_client*, int error, const lock_grant* grant, void* arg) {
-  auto& outcome = *static_cast<Outcome*>(arg);
-  ++outcome.calls;
-  outcome.error = error;
-  if (grant != nullptr) outcome.grant = *grant;
-}
-
-struct Losses {
-  std::vector<std::uint64_t> tokens;
-  int sessions = 0;
-};
-
-void note_loss(lock_client*, const lock_grant* grant, void* arg) {
-  auto& losses = *static_cast<Losses*>(arg);
-  if (grant == nullptr) {
-    ++losses.sessions;
-  } else {
-    losses.tokens.push_back(grant->token);
-  }
-}
-
-}  // namespace
+using namespace liblock_test;
 
 TEST_CASE("a lock is taken, held, and given back") {
   FakeDaemon daemon;
@@ -486,11 +406,43 @@ TEST_CASE("questions are answered page by page, without a session and without a 
   CHECK(lock_show(
             client, nullptr, "n", 1,
             [](const lock_show_item* item, void* arg) {
+              CHECK(item->has_value);
+              CHECK(item->value_invalid);
+              CHECK(item->value[0] == 7);
               *static_cast<int*>(arg) += item->stale;
               return 0;
             },
             &locks) == 0);
   CHECK(locks == 2);
+
+  std::uint64_t session = 0;
+  std::uint64_t request = 0;
+  std::vector<lock_deadlock_step> steps(3);
+  steps[0].size = sizeof steps[0];
+  CHECK(lock_past_deadlock(client, 0, &session, &request, steps.data(), steps.size()) == 2);
+  CHECK(session == 5);
+  CHECK(request == 6);
+  CHECK(steps[1].wants == LOCK_MODE_EX);
+  CHECK(std::string(steps[1].name) == "jobs");
+  CHECK(lock_past_deadlock(client, 0, nullptr, nullptr, nullptr, 0) == 2);
+  CHECK(lock_past_deadlock(client, 0, nullptr, nullptr, nullptr, 1) == LOCK_ERROR_INVALID);
+  CHECK(lock_past_deadlock(client, 1, nullptr, nullptr, nullptr, 0) == LOCK_ERROR_NOT_FOUND);
+
+  std::vector<std::string> lockspaces;
+  CHECK(lock_lockspaces(
+            client,
+            [](const lock_lockspace_item* item, void* arg) {
+              CHECK(item->stale);
+              CHECK(item->permissions == 0640);
+              CHECK(item->members_len == 1);
+              CHECK(item->members[0].slot == 4);
+              static_cast<std::vector<std::string>*>(arg)->emplace_back(item->name.data,
+                                                                        item->name.len);
+              return 0;
+            },
+            &lockspaces) == 0);
+  CHECK(lockspaces == std::vector<std::string>{"w", "ww"});
+  CHECK(lock_lockspaces(client, nullptr, nullptr) == LOCK_ERROR_INVALID);
 
   lock_status_info info{};
   info.size = sizeof info;

@@ -24,6 +24,8 @@ std::array<std::byte, size> counted(int from) {
 
 // One of each, with every field different from its default and every text at its limit.
 std::vector<Request> requests() {
+  const std::string lockspace(kLockspaceBytesMax, 's');
+  const std::string resource(kResourceBytesMax, '\0');
   Hello open;
   open.kind = HelloKind::open;
   open.instance = counted<16>(1);
@@ -32,23 +34,30 @@ std::vector<Request> requests() {
   Hello resume = open;
   resume.kind = HelloKind::resume;
   resume.resume = {SessionId{9}, counted<16>(40), 3};
-  return {open,
-          resume,
-          Acquire{RequestId{7}, RequestId{5}, kStamp, Mode::pr, true,
-                  std::string(kLockspaceBytesMax, 's'), std::string(kResourceBytesMax, '\0')},
-          Release{RequestId{8}, RequestId{5}, kStamp, RequestId{7}, Token{99}},
-          Cancel{RequestId{9}, RequestId{5}, kStamp, RequestId{7}},
-          Keepalive{RequestId{9}, kStamp},
-          Close{},
-          List{1, "space", "pre", 77},
-          Show{2, "space", "name", 64},
-          StatusQuery{3},
-          MembersQuery{4},
-          EvsJoin{5, {GroupKey{counted<32>(3)}, GroupKey{}}},
-          EvsLeave{6, {}},
-          RingStatusQuery{7},
-          RingLogQuery{8, 99},
-          WhyQuery{9, 3}};
+  return {
+      open,
+      resume,
+      Acquire{RequestId{7}, RequestId{5}, kStamp, Mode::pr, 0x1000001, 11, 12, lockspace, resource},
+      AcquireAll{RequestId{7}, RequestId{5}, kStamp, 0x80, 11, 12,
+                 std::vector<AcquirePart>(kPartsMax, {Mode::cw, lockspace, resource})},
+      Convert{RequestId{7}, RequestId{5}, kStamp, RequestId{3}, Mode::pw, 0x8, 12, counted<32>(4)},
+      Convert{RequestId{7}, RequestId{5}, kStamp, RequestId{3}, Mode::nl, 0, 0, {}},
+      Release{RequestId{8}, RequestId{5}, kStamp, RequestId{7}, Token{99}, 0x20008, counted<32>(5)},
+      DropOrphans{RequestId{8}, RequestId{5}, kStamp, NodeId{3}, 4},
+      JoinLockspace{RequestId{8}, RequestId{5}, kStamp, JoinKind::create_new, 0640, lockspace},
+      LeaveLockspace{RequestId{8}, RequestId{5}, kStamp, true, lockspace},
+      Cancel{RequestId{9}, RequestId{5}, kStamp, RequestId{7}},
+      Keepalive{RequestId{9}, kStamp},
+      Close{},
+      List{1, "space", "pre", 77},
+      Show{2, "space", "name", 64},
+      StatusQuery{3},
+      MembersQuery{4},
+      EvsJoin{5, {GroupKey{counted<32>(3)}, GroupKey{}}},
+      EvsLeave{6, {}},
+      RingStatusQuery{7},
+      RingLogQuery{8, 99},
+      WhyQuery{9, 3}};
 }
 
 // The same, with lists at their limit or short.
@@ -60,10 +69,17 @@ std::vector<Response> responses(bool full) {
   list.items.assign(count(kListItemsMax), ListItem{std::string(kLockspaceBytesMax, 's'),
                                                    std::string(kResourceBytesMax, 'r'), 1, 2,
                                                    Mode::ex, Token{5}, NodeId{3}, true, longest});
-  ShowPage show{2, true, true, {}};
+  ShowPage show{2, true, true, true, true, counted<32>(1), {}};
   show.locks.assign(count(kShowLocksMax),
-                    ShowLock{true, Mode::cw, Token{5}, SessionId{6}, RequestId{7}, NodeId{3}, true,
-                             100, 200, longest});
+                    ShowLock{true, true, Mode::cw, Mode::ex, Token{5}, 0x80, 3, 4, 5, true,
+                             SessionId{6}, RequestId{7}, NodeId{3}, true, 100, 200, longest});
+  const LockRef ref{SessionId{6}, RequestId{7}, NodeId{3}, 100, std::string(kCommandBytesMax, 'c')};
+  Deadlock deadlock{RequestId{7}, {}};
+  deadlock.steps.assign(
+      count(kDeadlockStepsMax),
+      DeadlockStep{ref, Mode::ex, ref, Mode::pr, std::string(kLockspaceBytesMax, 's'),
+                   std::string(kResourceBytesMax, 'r')});
+  const std::vector<LockspaceMember> slots(count(kMembersMax), LockspaceMember{NodeId{3}, 2});
   Status status;
   status.query = 3;
   status.node = NodeId{3};
@@ -107,7 +123,12 @@ std::vector<Response> responses(bool full) {
   return {Welcome{kVersion, NodeId{3}, true, SessionId{9}, counted<16>(40), 3, note.remaining, true,
                   note},
           Refused{Refusal::limit, std::string(kAdviceBytesMax, 'a')},
-          Reply{RequestId{7}, Answer::granted, Mode::pr, Token{99}, note, "advice"},
+          Reply{RequestId{7}, Answer::not_permitted, Mode::pr, Token{99}, 7, counted<32>(6), note,
+                "advice"},
+          Reply{RequestId{7}, Answer::granted, Mode::pr, Token{99}, 0, {}, note, ""},
+          Blocks{RequestId{7}, Token{99}, Mode::ex},
+          deadlock,
+          LockspaceState{std::string(kLockspaceBytesMax, 's'), 5, true, slots, slots},
           State{true, 3, note},
           Lost{LostReason::table_lost},
           list,
@@ -176,16 +197,18 @@ TEST_CASE("every message survives the wire, at the limits of all its fields") {
 }
 
 TEST_CASE("the bytes are those of docs/wire.md") {
-  CHECK(hex(frame_of(
-            Request{Acquire{RequestId{7}, RequestId{5}, kStamp, Mode::pr, true, "s", "ab"}})) ==
-        "2a000000"          // 42 bytes follow.
+  CHECK(hex(frame_of(Request{
+            Acquire{RequestId{7}, RequestId{5}, kStamp, Mode::pr, 1, 11, 12, "s", "ab"}})) ==
+        "39000000"          // 57 bytes follow.
         "02"                // acquire
         "0700000000000000"  // request
         "0500000000000000"  // acknowledged
         "0807060504030201"  // stamp: boot,
         "1817161514131211"  // raw
         "03"                // PR
-        "01"                // no_queue
+        "01000000"          // flags: no_queue
+        "0b00000000000000"  // owner
+        "0c000000"          // patience
         "010073"            // lockspace
         "02006162");        // resource
   CHECK(hex(frame_of(Response{Lost{LostReason::expired}})) == "020000004501");
@@ -237,12 +260,13 @@ TEST_CASE("values that there are not are refused") {
     frame[kFrameHeaderBytes + at] = static_cast<std::byte>(value);
     return !decode_request(content_of(frame)).has_value();
   };
-  const Acquire acquire{RequestId{7}, RequestId{5}, kStamp, Mode::pr, true, "s", "ab"};
-  CHECK(refused(acquire, 33, 6));     // Mode.
-  CHECK(refused(acquire, 34, 2));     // A flag is 0 or 1.
-  CHECK(refused(acquire, 0, 0));      // Type.
-  CHECK(refused(acquire, 0, 65));     // The type of a response.
-  CHECK(refused(acquire, 35, 0));     // An empty lockspace leaves a byte over.
+  const Acquire acquire{RequestId{7}, RequestId{5}, kStamp, Mode::pr, 1, 11, 12, "s", "ab"};
+  CHECK(refused(acquire, 33, 6));  // Mode.
+  CHECK(refused(acquire, 0, 0));   // Type.
+  CHECK(refused(acquire, 0, 65));  // The type of a response.
+  CHECK(refused(acquire, 50, 0));  // An empty lockspace leaves a byte over.
+  const LeaveLockspace leave{RequestId{7}, RequestId{5}, kStamp, true, "s"};
+  CHECK(refused(leave, 33, 2));       // A flag is 0 or 1.
   CHECK(refused(acquire, 24, 0x80));  // A clock beyond all years.
 
   // A name over its limit, well-formed otherwise.

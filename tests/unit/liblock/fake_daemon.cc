@@ -56,7 +56,9 @@ void FakeDaemon::stop() {
 void FakeDaemon::forget_sessions() {
   const std::lock_guard guard(mutex_);
   sessions_.clear();
-  resources_.clear();
+  const std::uint64_t next = table_.next_token();
+  table_ = dlm::Table();
+  table_.raise_token_base(next);
   for (Peer& peer : peers_) {
     if (peer.session != 0) say(peer, Lost{LostReason::expired});
     peer.session = 0;
@@ -99,8 +101,11 @@ void FakeDaemon::run() {
         ++i;
       }
     }
-    if (!primary) continue;
-    for (auto& [name, queue] : resources_) grant_front(name);
+    while (primary && !backlog_.empty()) {
+      const auto [session, request] = backlog_.front();
+      backlog_.pop_front();
+      execute(session, request);
+    }
   }
 }
 
@@ -131,8 +136,23 @@ void FakeDaemon::say(Peer& peer, const Response& response) {
   encode(response, peer.out);
 }
 
-void FakeDaemon::reply(std::uint64_t session, RequestId request, Answer answer, Token token) {
-  Reply said{request, answer, Mode::ex, token, {}, ""};
+void FakeDaemon::say_to(std::uint64_t session, const Response& response) {
+  for (Peer& peer : peers_) {
+    if (peer.session == session && !peer.end) say(peer, response);
+  }
+}
+
+void FakeDaemon::tell_all(const Response& response) {
+  const std::lock_guard guard(mutex_);
+  for (Peer& peer : peers_) {
+    if (peer.session != 0) say(peer, response);
+  }
+  (void)!::write(wake_[1], "x", 1);
+}
+
+void FakeDaemon::reply(std::uint64_t session, RequestId request, Answer answer,
+                       const dlm::Effect& effect) {
+  Reply said{request, answer, effect.mode, effect.token, effect.notes, effect.value, {}, ""};
   if (answer != Answer::not_quorate) replies_[{session, request}] = said;
   for (Peer& peer : peers_) {
     if (peer.session != session || peer.end) continue;
@@ -172,8 +192,8 @@ void FakeDaemon::welcome(Peer& peer) {
     }
     welcome.resumed = true;
   } else if (hello.kind == HelloKind::open) {
-    peer.session = ++last_;
-    sessions_[peer.session] = true;
+    peer.session = base::value(table_.draw_token());
+    sessions_.insert(peer.session);
   }
   welcome.session = SessionId{peer.session};
   welcome.generation = 1;
@@ -189,12 +209,6 @@ void FakeDaemon::on_request(Peer& peer, const Request& request) {
       request);
   if (const auto* hello = std::get_if<Hello>(&request)) {
     peer.greeting = *hello;
-  } else if (const auto* acquire = std::get_if<Acquire>(&request)) {
-    on_acquire(peer, *acquire);
-  } else if (const auto* release = std::get_if<Release>(&request)) {
-    on_release(peer, *release);
-  } else if (const auto* cancel = std::get_if<Cancel>(&request)) {
-    on_cancel(peer, *cancel);
   } else if (std::holds_alternative<Keepalive>(request)) {
     say(peer, State{primary, 1, note(peer)});
   } else if (std::holds_alternative<Close>(request)) {
@@ -210,7 +224,7 @@ void FakeDaemon::on_request(Peer& peer, const Request& request) {
     }
     say(peer, page);
   } else if (const auto* show = std::get_if<Show>(&request)) {
-    ShowPage page{show->query, true, show->skip < 2, {}};
+    ShowPage page{show->query, true, show->skip < 2, true, true, {std::byte{7}}, {}};
     page.locks.resize(show->skip < 2 ? 1 : 0);
     say(peer, page);
   } else if (const auto* status = std::get_if<StatusQuery>(&request)) {
@@ -253,61 +267,208 @@ void FakeDaemon::on_request(Peer& peer, const Request& request) {
     answer.members = {NodeId{2 + why->back}};
     answer.changes = {{{NodeId{3}, base::Incarnation{8}}, true, "it said so"}};
     say(peer, answer);
+  } else if (const auto* deadlock = std::get_if<DeadlockQuery>(&request)) {
+    // Of two steps, and there was only one.
+    DeadlockAnswer answer;
+    answer.query = deadlock->query;
+    answer.found = deadlock->back == 0;
+    if (answer.found) {
+      answer.victim = base::SessionId{5};
+      answer.request = base::RequestId{6};
+      answer.steps.resize(2);
+      for (DeadlockStep& step : answer.steps) {
+        step.lockspace = "default";
+        step.resource = "jobs";
+      }
+      answer.steps[1].wants = Mode::ex;
+    }
+    say(peer, answer);
+  } else if (const auto* lockspaces = std::get_if<LockspacesQuery>(&request)) {
+    // One a page.
+    LockspacesPage page{lockspaces->query, true, lockspaces->after.empty(), {}};
+    page.items.resize(1);
+    page.items[0].state.lockspace = lockspaces->after + "w";
+    page.items[0].state.members = {{NodeId{2}, 4}};
+    page.items[0].permissions = 0640;
+    say(peer, page);
+  } else {
+    std::visit(
+        [&](const auto& any) {
+          if constexpr (requires { any.request; }) take(peer, any.request, request);
+        },
+        request);
   }
 }
 
-void FakeDaemon::on_acquire(Peer& peer, const Acquire& acquire) {
-  const auto known = replies_.find({peer.session, acquire.request});
-  if (known != replies_.end())
-    return reply(peer.session, acquire.request, known->second.answer, known->second.token);
-  ++acquires_;
-  std::deque<Wait>& queue = resources_[acquire.resource];
-  if (acquire.no_queue && !primary)
-    return reply(peer.session, acquire.request, Answer::not_quorate);
-  if (acquire.no_queue && !queue.empty()) return reply(peer.session, acquire.request, Answer::busy);
-  queue.push_back({peer.session, acquire.request, Token{}});
-  reply(peer.session, acquire.request, Answer::queued);
-  if (primary) grant_front(acquire.resource);
-}
-
-void FakeDaemon::grant_front(const std::string& name) {
-  std::deque<Wait>& queue = resources_[name];
-  if (queue.empty() || queue.front().token != Token{}) return;
-  queue.front().token = Token{++last_};
-  reply(queue.front().session, queue.front().request, Answer::granted, queue.front().token);
-}
-
-void FakeDaemon::on_release(Peer& peer, const Release& release) {
-  const auto known = replies_.find({peer.session, release.request});
-  if (known != replies_.end()) return reply(peer.session, release.request, known->second.answer);
-  for (auto& [name, queue] : resources_) {
-    if (queue.empty() || queue.front().token != release.token) continue;
-    queue.pop_front();
-    reply(peer.session, release.request, Answer::released);
-    return grant_front(name);
+// Executes what is new, once; what came before is answered as it was.
+void FakeDaemon::take(Peer& peer, RequestId id, const Request& request) {
+  const auto* acquire = std::get_if<Acquire>(&request);
+  const auto* all = std::get_if<AcquireAll>(&request);
+  const bool fresh = taken_.count({peer.session, id}) == 0;
+  const bool try_in_vain =
+      acquire != nullptr && !primary && (acquire->flags & base::lock_flag::no_queue) != 0;
+  if (fresh && try_in_vain) {
+    ++acquires_;
+    return reply(peer.session, id, Answer::not_quorate);
   }
-  reply(peer.session, release.request, Answer::not_held);
+  if (fresh) {
+    if (acquire != nullptr || all != nullptr) ++acquires_;
+    taken_.insert({peer.session, id});
+    backlog_.emplace_back(peer.session, request);
+    if (primary) {
+      backlog_.pop_back();
+      execute(peer.session, request);
+    }
+    return;
+  }
+  for (std::size_t i = 0; i < (all != nullptr ? all->parts.size() : 1); ++i) {
+    const auto known = replies_.find({peer.session, RequestId{base::value(id) + i}});
+    if (known == replies_.end()) return;
+    Reply again = known->second;
+    again.note = note(peer);
+    say(peer, again);
+  }
 }
 
-void FakeDaemon::on_cancel(Peer& peer, const Cancel& cancel) {
-  for (auto& [name, queue] : resources_) {
-    for (auto wait = queue.begin(); wait != queue.end(); ++wait) {
-      if (wait->session != peer.session || wait->request != cancel.acquire) continue;
-      if (wait->token != Token{}) return reply(peer.session, cancel.request, Answer::not_waiting);
-      queue.erase(wait);
-      return reply(peer.session, cancel.request, Answer::cancelled);
+namespace {
+
+Answer answer_of(const dlm::Effect& effect) {
+  if (effect.kind == dlm::Effect::Kind::granted) return Answer::granted;
+  if (effect.kind == dlm::Effect::Kind::queued) return Answer::queued;
+  if (effect.kind == dlm::Effect::Kind::released) return Answer::released;
+  switch (effect.status) {
+    case dlm::Status::would_block:
+      return Answer::busy;
+    case dlm::Status::deadlock:
+      return Answer::deadlock;
+    case dlm::Status::in_progress:
+    case dlm::Status::not_granted:
+      return Answer::in_progress;
+    case dlm::Status::withdrawn:
+      return Answer::cancelled;
+    case dlm::Status::already_granted:
+      return Answer::not_waiting;
+    case dlm::Status::unknown_lock:
+    case dlm::Status::wrong_token:
+      return Answer::not_held;
+    default:
+      return Answer::invalid;
+  }
+}
+
+}  // namespace
+
+Answer FakeDaemon::join(const JoinLockspace& join) {
+  const bool there = lockspaces_.count(join.lockspace) != 0;
+  if (join.kind == JoinKind::open && !there) return Answer::not_found;
+  if (join.kind == JoinKind::create_new && there) return Answer::exists;
+  lockspaces_.insert(join.lockspace);
+  return Answer::done;
+}
+
+dlm::Effects FakeDaemon::apply(SessionId session, const Request& request) {
+  dlm::Effects effects;
+  const auto name = [](const auto& on) {
+    return dlm::ResourceName{base::bytes_of(on.lockspace), base::bytes_of(on.resource)};
+  };
+  if (const auto* acquire = std::get_if<Acquire>(&request)) {
+    table_.acquire(dlm::Acquire{{session, acquire->request},
+                                name(*acquire),
+                                acquire->mode,
+                                acquire->flags,
+                                dlm::Owner{acquire->owner},
+                                acquire->patience},
+                   effects);
+  } else if (const auto* all = std::get_if<AcquireAll>(&request)) {
+    dlm::AcquireAll wanted{{session, all->request}, {}, all->flags, dlm::Owner{all->owner}, 0};
+    for (const AcquirePart& part : all->parts) wanted.parts.push_back({name(part), part.mode});
+    table_.acquire(wanted, effects);
+  } else if (const auto* convert = std::get_if<Convert>(&request)) {
+    table_.convert({{session, convert->acquire},
+                    convert->request,
+                    convert->mode,
+                    convert->flags,
+                    convert->value,
+                    convert->patience},
+                   effects);
+  } else if (const auto* release = std::get_if<Release>(&request)) {
+    table_.release({{session, release->acquire}, release->token, release->flags, release->value},
+                   effects);
+  } else if (const auto* cancel = std::get_if<Cancel>(&request)) {
+    table_.cancel({session, cancel->acquire}, dlm::Status::withdrawn, effects);
+  }
+  return effects;
+}
+
+void FakeDaemon::execute(std::uint64_t session, const Request& request) {
+  if (const auto* drop = std::get_if<DropOrphans>(&request)) {
+    return reply(session, drop->request,
+                 drop->node == NodeId{9} ? Answer::not_permitted : Answer::done);
+  }
+  if (const auto* leave = std::get_if<LeaveLockspace>(&request)) {
+    const bool left = lockspaces_.erase(leave->lockspace) != 0;
+    return reply(session, leave->request, left ? Answer::done : Answer::not_found);
+  }
+  if (const auto* wanted = std::get_if<JoinLockspace>(&request)) {
+    const Answer answer = join(*wanted);
+    reply(session, wanted->request, answer);
+    if (answer == Answer::done) {
+      say_to(session, LockspaceState{wanted->lockspace, 1, true, {{NodeId{1}, 1}}, {}});
+    }
+    return;
+  }
+  const dlm::Effects effects = apply(SessionId{session}, request);
+  const auto* all = std::get_if<AcquireAll>(&request);
+  const std::size_t outcomes = all != nullptr ? all->parts.size() : 1;
+  tell_deadlocks();
+  std::visit(
+      [&](const auto& any) {
+        if constexpr (requires { any.request; }) {
+          for (std::size_t i = 0; i < outcomes; ++i) {
+            reply(session, RequestId{base::value(any.request) + i}, answer_of(effects[i]),
+                  effects[i]);
+          }
+        }
+      },
+      request);
+  tell_effects(effects, outcomes);
+}
+
+void FakeDaemon::tell_deadlocks() {
+  for (const dlm::Deadlock& deadlock : table_.take_deadlocks()) {
+    Deadlock said{deadlock.victim.acquired_by, {}};
+    const auto ref = [](dlm::LockName lock) {
+      return LockRef{lock.session, lock.acquired_by, NodeId{1}, 77, "test"};
+    };
+    for (const dlm::DeadlockStep& step : deadlock.steps) {
+      said.steps.push_back({ref(step.waits), step.wants, ref(step.blocker), step.has,
+                            step.lockspace, step.resource});
+    }
+    say_to(base::value(deadlock.victim.session), said);
+  }
+}
+
+// What a request has meant for others.
+void FakeDaemon::tell_effects(const dlm::Effects& effects, std::size_t from) {
+  tell_deadlocks();
+  for (std::size_t i = from; i < effects.size(); ++i) {
+    const dlm::Effect& effect = effects[i];
+    const std::uint64_t session = base::value(effect.lock.session);
+    if (effect.kind == dlm::Effect::Kind::blocks) {
+      say_to(session, Blocks{effect.lock.acquired_by, effect.token, effect.mode});
+    } else if (effect.request != RequestId{}) {
+      reply(session, effect.request, answer_of(effect), effect);
     }
   }
-  reply(peer.session, cancel.request, Answer::not_waiting);
 }
 
 void FakeDaemon::end_session(std::uint64_t session) {
   if (session == 0) return;
   sessions_.erase(session);
-  for (auto& [name, queue] : resources_) {
-    std::erase_if(queue, [session](const Wait& wait) { return wait.session == session; });
-    grant_front(name);
+  dlm::Effects effects;
+  while (!table_.release_some(SessionId{session}, dlm::Ending::closed, 1000, effects)) {
   }
+  tell_effects(effects, 0);
 }
 
 }  // namespace liblock_test

@@ -1,6 +1,6 @@
-// A daemon of one process for tests of the library: real sockets, a lock table of its own that
-// knows one exclusive holder per name, and knobs for what can go wrong. No ring, no replica, no
-// leases of its own.
+// A daemon of one process for tests of the library: real sockets, the real lock table, lockspaces
+// with one member, and knobs for what can go wrong. No ring, no replica, no leases of its own; it
+// watches nobody's patience.
 #pragma once
 
 #include <atomic>
@@ -10,10 +10,12 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "dlm/table.h"
 #include "liblock/protocol/codec.h"
 
 namespace liblock_test {
@@ -41,6 +43,9 @@ class FakeDaemon {
   // The session of every client is gone from the table.
   void forget_sessions();
 
+  // Said to every client that has a session.
+  void tell_all(const Response& response);
+
   std::uint64_t acquires() const { return acquires_; }
 
  private:
@@ -53,22 +58,20 @@ class FakeDaemon {
     std::optional<Hello> greeting;  // Not answered yet.
     bool end = false;
   };
-  struct Wait {
-    std::uint64_t session = 0;
-    RequestId request{};
-    Token token{};  // 0: waits.
-  };
-
   void run();
   void turn(Peer& peer);
   void welcome(Peer& peer);
   void on_request(Peer& peer, const Request& request);
-  void on_acquire(Peer& peer, const Acquire& acquire);
-  void on_release(Peer& peer, const Release& release);
-  void on_cancel(Peer& peer, const Cancel& cancel);
+  void take(Peer& peer, RequestId id, const Request& request);
+  void execute(std::uint64_t session, const Request& request);
+  dlm::Effects apply(SessionId session, const Request& request);
+  void tell_effects(const dlm::Effects& effects, std::size_t from);
+  void tell_deadlocks();
+  Answer join(const JoinLockspace& join);
   void end_session(std::uint64_t session);
-  void grant_front(const std::string& name);
-  void reply(std::uint64_t session, RequestId request, Answer answer, Token token = {});
+  void reply(std::uint64_t session, RequestId request, Answer answer,
+             const dlm::Effect& effect = {});
+  void say_to(std::uint64_t session, const Response& response);
   void say(Peer& peer, const Response& response);
   LeaseNote note(const Peer& peer) const;
 
@@ -80,10 +83,12 @@ class FakeDaemon {
   std::mutex mutex_;  // Guards all below.
   bool stopping_ = false;
   std::vector<Peer> peers_;
-  std::map<std::uint64_t, bool> sessions_;
-  std::map<std::string, std::deque<Wait>> resources_;
+  std::set<std::uint64_t> sessions_;
+  dlm::Table table_;
+  std::set<std::string> lockspaces_;
   std::map<std::pair<std::uint64_t, RequestId>, Reply> replies_;
-  std::uint64_t last_ = 0;  // Session ids and tokens.
+  std::set<std::pair<std::uint64_t, RequestId>> taken_;    // In the backlog, or executed.
+  std::deque<std::pair<std::uint64_t, Request>> backlog_;  // Until there is a quorum.
   std::atomic<std::uint64_t> acquires_{0};
 };
 

@@ -33,17 +33,29 @@ std::vector<Command> one_of_each() {
   const Mark mark{SessionId{0x21}, Generation{2}, kOther};
   return {
       {kRing, Open{OpenNumber{3}, counting_from<Secret>(0x30), counting_from<Instance>(0x50), 1000,
-                   4711, "vi"}},
+                   1001, 4711, "vi"}},
       {kRing, Resume{SessionId{0x21}, Generation{3}, counting_from<Secret>(0x30),
                      counting_from<Instance>(0x50)}},
       {kRing, Detached{SessionId{0x21}, Generation{2}}},
       {kRing, Close{SessionId{0x21}, Generation{2}}},
-      {kRing, Acquire{request(6), "default", std::string("a\0b", 3), dlm::Mode::pr, true}},
-      {kRing, Release{request(7), RequestId{6}, Token{0x77}}},
+      {kRing, Acquire{request(6), "default", std::string("a\0b", 3), dlm::Mode::pr,
+                      base::lock_flag::no_queue, dlm::Owner{9}, 500}},
+      {kRing, Release{request(7), RequestId{6}, Token{0x77}, base::lock_flag::force}},
       {kRing, Cancel{request(8), RequestId{6}}},
       {kRing, Expire{mark}},
       {kRing, Purge{}},
       {kRing, ColdEnd{kOther}},
+      {kRing, AcquireAll{request(9),
+                         0,
+                         dlm::Owner{9},
+                         500,
+                         {{"l", "a", dlm::Mode::ex}, {"l", "b", dlm::Mode::pr}}}},
+      {kRing, Convert{request(11), RequestId{6}, dlm::Mode::ex, base::lock_flag::value_block, 500,
+                      dlm::ValueBlock{std::byte{7}}}},
+      {kRing, TimeOut{SessionId{0x21}, Generation{2}, RequestId{6}, RequestId{11}}},
+      {kRing, DropOrphans{request(12), base::NodeId{3}, 4711}},
+      {kRing, JoinLockspace{request(13), JoinLockspace::Kind::create_new, 0640, "l"}},
+      {kRing, LeaveLockspace{request(14), true, "l"}, 0x12345678},
   };
 }
 
@@ -79,25 +91,34 @@ TEST_CASE("a command is read back as it was written") {
 }
 
 TEST_CASE("a command's bytes are those of docs/wire.md") {
-  const std::string ring = "0807060504030201090000001817161514131211";
+  const std::string ring = "080706050403020109000000181716151413121100000000";
   const std::string other = "0700000000000000010000000300000000000000";
   const std::string session = "21000000000000000200000000000000";
   const std::string secret = "303132333435363738393a3b3c3d3e3f";
   const std::string instance = "505152535455565758595a5b5c5d5e5f";
   const std::vector<std::string> golden = {
-      ring + "01" + "0300000000000000" + secret + instance + "e8030000" + "67120000" + "02" +
-          "7669",
+      ring + "01" + "0300000000000000" + secret + instance + "e8030000" + "e9030000" + "67120000" +
+          "02" + "7669",
       ring + "02" + "21000000000000000300000000000000" + secret + instance,
       ring + "03" + session,
       ring + "04" + session,
-      ring + "05" + session + "0600000000000000" + "0400000000000000" + "03" + "01" +
-          "0764656661756c74" + "03610062",
+      ring + "05" + session + "0600000000000000" + "0400000000000000" + "03" + "01000000" +
+          "0900000000000000" + "f4010000" + "0764656661756c74" + "03610062",
       ring + "06" + session + "0700000000000000" + "0500000000000000" + "0600000000000000" +
-          "7700000000000000",
+          "7700000000000000" + "00000200" + "00",
       ring + "07" + session + "0800000000000000" + "0600000000000000" + "0600000000000000",
       ring + "08" + session + other,
       ring + "09",
       ring + "0a" + other,
+      ring + "0b" + session + "0900000000000000" + "0700000000000000" + "00000000" +
+          "0900000000000000" + "f4010000" + "02" + "05016c0161" + "03016c0162",
+      ring + "0c" + session + "0b00000000000000" + "0900000000000000" + "0600000000000000" + "05" +
+          "08000000" + "f4010000" + "01" + "07" + std::string(62, '0'),
+      ring + "0d" + session + "0600000000000000" + "0b00000000000000",
+      ring + "0e" + session + "0c00000000000000" + "0a00000000000000" + "03000000" + "67120000",
+      ring + "0f" + session + "0d00000000000000" + "0b00000000000000" + "02" + "a001" + "016c",
+      ring.substr(0, 40) + "78563412" + "10" + session + "0e00000000000000" + "0c00000000000000" +
+          "01" + "016c",
   };
   const std::vector<Command> commands = one_of_each();
   REQUIRE(commands.size() == golden.size());
@@ -111,10 +132,12 @@ TEST_CASE("the example of docs/wire.md is what it says") {
           {SessionId{33}, Generation{2}, RequestId{7}, RequestId{5}}, RequestId{6}, Token{119}}};
   CHECK(hex(encoded(example)) ==
         "0300000000000000090000001100000000000000"
+        "00000000"
         "06"
         "21000000000000000200000000000000"
         "07000000000000000500000000000000"
-        "06000000000000007700000000000000");
+        "06000000000000007700000000000000"
+        "0000000000");
 }
 
 TEST_CASE("a command that is cut short, or goes on, is refused") {
@@ -145,7 +168,7 @@ TEST_CASE("random bytes are refused, or are a command") {
   base::Random random(1);
   for (int i = 0; i < 20000; ++i) {
     base::Buffer bytes = encoded({kRing, Purge{}});
-    bytes.back() = static_cast<std::byte>(random.below(13));
+    bytes.back() = static_cast<std::byte>(random.below(19));
     const std::uint64_t more = random.below(120);
     for (std::uint64_t j = 0; j < more; ++j)
       bytes.push_back(static_cast<std::byte>(random.below(8)));
@@ -154,7 +177,7 @@ TEST_CASE("random bytes are refused, or are a command") {
 }
 
 TEST_CASE("names of the greatest length are taken, an empty or longer one is refused") {
-  Acquire acquire{request(6), std::string(64, 'l'), std::string(255, 'r'), dlm::Mode::ex, false};
+  Acquire acquire{request(6), std::string(64, 'l'), std::string(255, 'r'), dlm::Mode::ex};
   const auto back = decode_command(encoded({kRing, acquire}));
   REQUIRE(back.has_value());
   CHECK(std::get<Acquire>(back->body) == acquire);
@@ -179,19 +202,18 @@ TEST_CASE("names of the greatest length are taken, an empty or longer one is ref
 
 TEST_CASE("unknown kinds, modes and flags are refused") {
   base::Buffer bytes = encoded({kRing, Purge{}});
-  for (int kind : {0, 11, 255}) {
+  for (int kind : {0, 17, 255}) {
     bytes.back() = static_cast<std::byte>(kind);
     CHECK_FALSE(decode_command(bytes).has_value());
   }
-  const base::Buffer acquire =
-      encoded({kRing, Acquire{request(6), "l", "r", dlm::Mode::ex, false}});
-  const std::size_t mode = acquire.size() - 6;
+  const base::Buffer acquire = encoded({kRing, Acquire{request(6), "l", "r", dlm::Mode::ex}});
+  const std::size_t mode = acquire.size() - 21;
   base::Buffer bad_mode = acquire;
   bad_mode[mode] = std::byte{6};
   CHECK_FALSE(decode_command(bad_mode).has_value());
-  base::Buffer bad_flag = acquire;
-  bad_flag[mode + 1] = std::byte{2};
-  CHECK_FALSE(decode_command(bad_flag).has_value());
+  base::Buffer release = encoded({kRing, Release{request(7), RequestId{6}, Token{1}}});
+  release.back() = std::byte{2};
+  CHECK_FALSE(decode_command(release).has_value());
 }
 
 }  // namespace

@@ -378,9 +378,9 @@ std::optional<Token> granted(const Host& host, const TestSession& session, Reque
         return reply->reply.token;
       }
     }
-    if (const auto* grant = std::get_if<Granted>(&effect)) {
+    if (const auto* grant = std::get_if<Settled>(&effect)) {
       if (grant->session == session.id && grant->lock == request) {
-        return grant->token;
+        return grant->reply.token;
       }
     }
   }

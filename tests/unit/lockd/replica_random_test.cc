@@ -571,9 +571,9 @@ class History {
     }
   }
 
-  void on(std::uint32_t node, const Granted& e) {
+  void on(std::uint32_t node, const Settled& e) {
     if (Client* client = client_of(node, e.session, e.generation)) {
-      rely(*client, e.lock, e.token);
+      if (e.reply.status == Status::granted) rely(*client, e.lock, e.reply.token);
     }
   }
 
@@ -586,6 +586,9 @@ class History {
   }
   void on(std::uint32_t, const Superseded&) {}
   void on(std::uint32_t, const BecameOrphan&) {}
+  void on(std::uint32_t, const Blocked&) {}
+  void on(std::uint32_t, const Deadlocked&) {}
+  void on(std::uint32_t, const LockspaceChanged&) {}
 
   // ---- Judgement
 

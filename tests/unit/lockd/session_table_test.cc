@@ -47,7 +47,7 @@ SessionTable sample() {
   table.remember(SessionId{10}, {RequestId{7}, Status::busy, dlm::Mode::pr, Token{}});
   table.remember(SessionId{10}, {RequestId{5}, Status::granted, dlm::Mode::ex, Token{9}});
   table.orphan(SessionId{20}, ring(5));
-  table.kill(SessionId{30});
+  table.kill(SessionId{30}, dlm::Ending::closed);
   return table;
 }
 
@@ -112,7 +112,7 @@ TEST_CASE("the digest depends on what the table is, not on how it came about") {
   other.acknowledge(SessionId{10}, RequestId{3});
   CHECK(one.digest() != other.digest());
   one.acknowledge(SessionId{10}, RequestId{3});
-  other.kill(SessionId{5});
+  other.kill(SessionId{5}, dlm::Ending::closed);
   other.remove(SessionId{5});
   other.count_open(daemon(1), OpenNumber{5});
   CHECK(one.digest() == other.digest());

@@ -75,7 +75,7 @@ struct Bench {
 
   Opened open(Processor from, std::uint64_t number, std::uint32_t uid = 1000) {
     return only<Opened>(
-               apply(from, Open{OpenNumber{number}, secret(1), instance(1), uid, 7, "prog"}))
+               apply(from, Open{OpenNumber{number}, secret(1), instance(1), uid, uid, 7, "prog"}))
         .at(0);
   }
 
@@ -97,7 +97,13 @@ struct Bench {
 
   Effects acquire_effects(Client& c, const std::string& name, dlm::Mode mode = dlm::Mode::ex,
                           bool try_only = false) {
-    return apply(c.at, Acquire{c.request(c.next++), "default", name, mode, try_only});
+    return apply(c.at, Acquire{c.request(c.next++),
+                               "default",
+                               name,
+                               mode,
+                               try_only ? base::lock_flag::no_queue : 0,
+                               {},
+                               0});
   }
   Reply acquire(Client& c, const std::string& name, dlm::Mode mode = dlm::Mode::ex,
                 bool try_only = false) {
@@ -105,7 +111,8 @@ struct Bench {
   }
 
   Effects release_effects(Client& c, const Reply& granted) {
-    return apply(c.at, Release{c.request(c.next++), granted.request, granted.token});
+    return apply(c.at,
+                 Release{c.request(c.next++), granted.request, granted.token, 0, std::nullopt});
   }
   Reply release(Client& c, const Reply& granted) { return reply(release_effects(c, granted)); }
 

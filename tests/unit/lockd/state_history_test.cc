@@ -75,16 +75,34 @@ class Chatter {
     return request;
   }
 
+  // Mostly none; some that go together; some that may not.
+  dlm::LockFlags flags(dlm::LockFlags legal) {
+    dlm::LockFlags flags = random_.chance(1, 3) ? base::lock_flag::no_queue : 0;
+    if (random_.chance(1, 2)) flags |= base::lock_flag::value_block | base::lock_flag::notify;
+    if (random_.chance(1, 4)) flags |= base::lock_flag::persistent;
+    if (random_.chance(1, 4)) flags |= static_cast<dlm::LockFlags>(random_.u64()) & legal;
+    return flags & legal;
+  }
+  dlm::Mode any_mode() { return *dlm::mode_of(static_cast<std::uint8_t>(random_.below(6))); }
+  dlm::Owner any_owner() { return dlm::Owner{random_.below(3)}; }
+  std::string any_lockspace() { return std::string(1, static_cast<char>('a' + random_.below(3))); }
+  std::string any_resource() { return std::string(1, static_cast<char>('x' + random_.below(3))); }
+  std::optional<dlm::ValueBlock> any_value() {
+    if (random_.chance(1, 2)) return std::nullopt;
+    return dlm::ValueBlock{static_cast<std::byte>(random_.below(256))};
+  }
+
   Command::Body body(const State& state) {
     const Session* session = any_session(state);
     if (!session || random_.chance(1, 10)) {
-      return Open{OpenNumber{random_.between(1, 40)},           secret(1), instance(1),
-                  static_cast<std::uint32_t>(random_.below(2)), 7,         "prog"};
+      const auto user = static_cast<std::uint32_t>(random_.below(2));
+      return Open{
+          OpenNumber{random_.between(1, 40)}, secret(1), instance(1), user, user, 7, "prog"};
     }
     const std::vector<dlm::LockView> locks = state.locks_of(session->id, 10);
     const dlm::LockView* lock = locks.empty() ? nullptr : &locks[random_.below(locks.size())];
     const std::vector<Mark> marks = state.orphans();
-    switch (random_.below(14)) {
+    switch (random_.below(24)) {
       case 0:
         return Resume{session->id, Generation{base::value(session->generation) + random_.below(3)},
                       secret(mostly_one()), instance(mostly_one())};
@@ -107,12 +125,46 @@ class Chatter {
       case 8:
       case 9:
         return Release{request(*session), lock ? lock->lock.acquired_by : RequestId{1},
-                       lock ? lock->token : Token{1}};
+                       lock ? lock->token : Token{1}, flags(base::lock_flag::for_release),
+                       any_value()};
+      case 10:
+      case 11:
+      case 12:
+        return Convert{request(*session),
+                       lock ? lock->lock.acquired_by : RequestId{1},
+                       any_mode(),
+                       flags(base::lock_flag::for_conversion),
+                       static_cast<dlm::Patience>(random_.below(2) * 100),
+                       any_value()};
+      case 13: {
+        AcquireAll all{request(*session), flags(dlm::kForAll), any_owner(), 0, {}};
+        for (std::uint64_t part = random_.between(1, 3); part > 0; --part) {
+          all.parts.push_back({any_lockspace(), any_resource(), any_mode()});
+        }
+        return all;
+      }
+      case 14:
+        return TimeOut{session->id, session->generation,
+                       lock ? lock->lock.acquired_by : RequestId{1},
+                       lock ? lock->request : RequestId{1}};
+      case 15:
+        return DropOrphans{request(*session), session->at.node,
+                           static_cast<std::uint32_t>(random_.below(2) * 7)};
+      case 16:
+      case 17:
+        return JoinLockspace{request(*session), static_cast<JoinLockspace::Kind>(random_.below(3)),
+                             static_cast<std::uint16_t>(random_.chance(1, 2) ? 0 : 0666),
+                             any_lockspace()};
+      case 18:
+        return LeaveLockspace{request(*session), random_.chance(1, 2), any_lockspace()};
       default:
-        return Acquire{request(*session), std::string(1, static_cast<char>('a' + random_.below(3))),
-                       std::string(1, static_cast<char>('x' + random_.below(3))),
-                       *dlm::mode_of(static_cast<std::uint8_t>(random_.below(6))),
-                       random_.chance(1, 4)};
+        return Acquire{request(*session),
+                       any_lockspace(),
+                       any_resource(),
+                       any_mode(),
+                       flags(base::lock_flag::for_request),
+                       any_owner(),
+                       static_cast<dlm::Patience>(random_.below(2) * 100)};
     }
   }
 
@@ -126,10 +178,11 @@ class Judge {
  public:
   void watch(const Effects& effects, const State& state) {
     for (const Effect& effect : effects) {
-      if (const auto* granted = std::get_if<Granted>(&effect)) {
+      if (const auto* granted = std::get_if<Settled>(&effect)) {
         CHECK(ended_.count(granted->session) == 0);
-        CHECK((!state.cold() || granted->mode == dlm::Mode::nl));
-        is_new(granted->token);
+        if (granted->reply.status != Status::granted) continue;
+        CHECK((!state.cold() || granted->reply.mode == dlm::Mode::nl));
+        is_new(granted->reply.token);
       }
       if (const auto* ended = std::get_if<SessionEnded>(&effect)) ended_.insert(ended->session);
       if (const auto* opened = std::get_if<Opened>(&effect)) {

@@ -128,12 +128,12 @@ TEST_CASE("a lock is granted with a token, the next in the queue when it is rele
 
   const Effects effects = bench.release_effects(a, held);
   CHECK(Bench::reply(effects).status == Status::released);
-  const std::vector<Granted> granted = only<Granted>(effects);
+  const std::vector<Settled> granted = only<Settled>(effects);
   REQUIRE(granted.size() == 1);
   CHECK(granted[0].at == kTwo);
   CHECK(granted[0].session == b.session);
   CHECK(granted[0].lock == queued.request);
-  CHECK(granted[0].token > held.token);
+  CHECK(granted[0].reply.token > held.token);
   CHECK(bench.state.find_lock(b.session, queued.request)->granted);
 }
 
@@ -162,8 +162,8 @@ TEST_CASE("a cancelled request leaves the queue, a granted one tells its token")
   bench.acquire(c, "x", dlm::Mode::pr);
   const Effects effects = bench.cancel_effects(b, blocked);
   CHECK(Bench::reply(effects).status == Status::cancelled);
-  REQUIRE(only<Granted>(effects).size() == 1);
-  CHECK(only<Granted>(effects)[0].session == c.session);
+  REQUIRE(only<Settled>(effects).size() == 1);
+  CHECK(only<Settled>(effects)[0].session == c.session);
 
   const Reply late = Bench::reply(bench.cancel_effects(a, held));
   CHECK(late.status == Status::already_granted);
@@ -206,7 +206,7 @@ TEST_CASE("a request that waited is answered again with what became of it") {
   const Effects effects = bench.release_effects(a, held);
   const Reply again = Bench::reply(bench.apply(kOne, waits));
   CHECK(again.status == Status::granted);
-  CHECK(again.token == only<Granted>(effects).at(0).token);
+  CHECK(again.token == only<Settled>(effects).at(0).reply.token);
   bench.cancel_effects(b, queued);
   CHECK(Bench::reply(bench.apply(kOne, waits_behind)).status == Status::cancelled);
 }
@@ -313,11 +313,11 @@ TEST_CASE("the client's own close frees its locks at once, waiting requests too"
   const Effects effects = bench.apply(kOne, Close{a.session, a.generation});
   REQUIRE(only<SessionEnded>(effects).size() == 1);
   CHECK(only<SessionEnded>(effects)[0].reason == SessionEnded::Reason::closed);
-  REQUIRE(only<Granted>(effects).size() == 1);
-  CHECK(only<Granted>(effects)[0].lock == bs.request);
+  REQUIRE(only<Settled>(effects).size() == 1);
+  CHECK(only<Settled>(effects)[0].lock == bs.request);
   CHECK(bench.state.find(a.session) == nullptr);
   CHECK_FALSE(bench.state.purge_pending());
-  CHECK(only<Granted>(bench.release_effects(b, other)).at(0).session == c.session);
+  CHECK(only<Settled>(bench.release_effects(b, other)).at(0).session == c.session);
 }
 
 TEST_CASE("a close applied again is answered again") {
@@ -392,7 +392,7 @@ TEST_CASE("EXPIRE ends the orphan of its mark; its locks stay until PURGE") {
   CHECK(bench.state.purge_pending());
 
   const Effects purged = bench.apply(kTwo, Purge{});
-  CHECK(only<Granted>(purged).at(0).session == b.session);
+  CHECK(only<Settled>(purged).at(0).session == b.session);
   CHECK(bench.state.find(a.session) == nullptr);
   CHECK_FALSE(bench.state.purge_pending());
 }
@@ -462,7 +462,7 @@ TEST_CASE("RESUME by the same process keeps the locks, their tokens and the plac
   CHECK(locks[1].lock.acquired_by == held.request);
   CHECK(locks[1].token == held.token);
   const Effects effects = bench.release_effects(b, other);
-  CHECK(only<Granted>(effects).at(0).generation == Generation{2});
+  CHECK(only<Settled>(effects).at(0).generation == Generation{2});
 }
 
 TEST_CASE("RESUME needs the secret, and the proof of the same process") {
@@ -512,7 +512,7 @@ TEST_CASE("a dead session is never granted what it waits for; the next in the qu
   bench.depart({{kOne, ring(1)}});
   bench.apply(kTwo, Expire{bench.mark_of(dead)});
   const Effects effects = bench.release_effects(holder, held);
-  const std::vector<Granted> granted = only<Granted>(effects);
+  const std::vector<Settled> granted = only<Settled>(effects);
   REQUIRE(granted.size() == 1);
   CHECK(granted[0].session == next.session);
   CHECK(bench.state.locks().count_of(dead.session) == 0);
@@ -599,7 +599,7 @@ TEST_CASE("a cold table queues and grants nothing until COLD_END of its ring, th
   CHECK_FALSE(bench.state.purge_pending());
   CHECK(bench.apply(kOne, Purge{}).empty());
 
-  const std::vector<Granted> granted = only<Granted>(bench.apply(kTwo, ColdEnd{ring(3)}));
+  const std::vector<Settled> granted = only<Settled>(bench.apply(kTwo, ColdEnd{ring(3)}));
   REQUIRE(granted.size() == 1);
   CHECK(granted[0].session == a.session);
   CHECK_FALSE(bench.state.cold().has_value());
@@ -643,7 +643,7 @@ TEST_CASE("what is asked for in a cold start is bounded, tries leave nothing beh
   for (int i = 0; i < 3; ++i) CHECK(bench.acquire(a, std::to_string(i)).status == Status::queued);
   CHECK(bench.acquire(b, "more").status == Status::too_many_locks);
   CHECK(bench.acquire(b, "1").status == Status::queued);
-  CHECK(only<Granted>(bench.apply(kOne, ColdEnd{ring(3)})).size() == 3);
+  CHECK(only<Settled>(bench.apply(kOne, ColdEnd{ring(3)})).size() == 3);
 }
 
 TEST_CASE("the end of a cold start goes in bounded steps too") {
@@ -653,10 +653,10 @@ TEST_CASE("the end of a cold start goes in bounded steps too") {
   bench.state.start_cold(ring(3), 1000, base::Duration(7));
   Client a = bench.client(kOne, 1);
   for (int i = 0; i < 3; ++i) bench.acquire(a, std::to_string(i));
-  std::size_t granted = only<Granted>(bench.apply(kOne, ColdEnd{ring(3)})).size();
+  std::size_t granted = only<Settled>(bench.apply(kOne, ColdEnd{ring(3)})).size();
   CHECK(granted == 1);
   REQUIRE(bench.reload(limits));
-  while (bench.state.purge_pending()) granted += only<Granted>(bench.apply(kOne, Purge{})).size();
+  while (bench.state.purge_pending()) granted += only<Settled>(bench.apply(kOne, Purge{})).size();
   CHECK(granted == 3);
 }
 

@@ -60,7 +60,7 @@ base::RequestId Client::acquire(const std::string& resource, bool no_queue) {
   acquire.request = last_request;
   acquire.acknowledged = acknowledged;
   acquire.stamp = stamp_of(cluster_.now);
-  acquire.no_queue = no_queue;
+  acquire.flags = no_queue ? base::lock_flag::no_queue : 0;
   acquire.lockspace = "default";
   acquire.resource = resource;
   send(acquire);

@@ -43,37 +43,6 @@ TEST_CASE("answers without a quorum say that they are old") {
   CHECK(json::parse(json_of(listing))["stale"] == true);
 }
 
-TEST_CASE("a lock is shown with its holders and its queue in order") {
-  Showing showing;
-  showing.lockspace = "default";
-  showing.name = "jobs";
-  CHECK(text_of(showing) == "jobs is free.\n");
-  showing.locks.resize(3);
-  showing.locks[0] = {true, "EX", 9, 5, 2, 100, 1000, true, "make"};
-  showing.locks[1] = {false, "EX", 0, 6, 1, 101, 1000, false, "a"};
-  showing.locks[2] = {false, "PR", 0, 7, 3, 0, 0, false, "b"};
-  CHECK(text_of(showing) ==
-        "         MODE  TOKEN  NODE      PID  UID   COMMAND\n"
-        "holds    EX    9      2 (gone)  100  1000  make\n"
-        "waits 1  EX    -      1         101  1000  a\n"
-        "waits 2  PR    -      3         -    -     b\n");
-  const json shown = json::parse(json_of(showing));
-  CHECK(shown["holders"].size() == 1);
-  CHECK(shown["holders"][0]["token"] == 9);
-  CHECK(shown["holders"][0]["orphaned"] == true);
-  CHECK(shown["waiters"][1]["position"] == 2);
-  CHECK(shown["waiters"][1]["mode"] == "PR");
-}
-
-TEST_CASE("a lock that is held back for the leases from before is said to be nobody's") {
-  Showing showing;
-  showing.name = "jobs";
-  showing.locks.resize(1);
-  showing.locks[0] = {true, "EX", 0, 0, 0, 0, 0, false, ""};
-  CHECK(text_of(showing).find("nobody; the leases from before have to run out first") !=
-        std::string::npos);
-}
-
 TEST_CASE("the status says in its first line whether locks are granted here") {
   FullStatus full;
   Status& status = full.status;

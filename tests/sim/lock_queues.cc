@@ -1,0 +1,194 @@
+// Conversions, adopted locks, requests for several, and whether all were granted that could be:
+// NLR, NPG, FIFO, ORPHAN, ALL, BLK, NLW.
+#include "tests/sim/lock_checker_impl.h"
+
+namespace sim {
+
+std::optional<AskedConversion> LockChecker::Impl::asked_conversion(const Lock& lock,
+                                                                   RequestId operation) const {
+  for (const AskedConversion& asked : lock.conversions) {
+    if (asked.operation == operation) return asked;
+  }
+  return std::nullopt;
+}
+
+void LockChecker::Impl::convert(const Applied& applied, const OrderedEffect& ordered) {
+  const dlm::Effect& effect = ordered.effect;
+  const LockName name = effect.lock;
+  Lock& lock = locks_[name];
+  Resource& resource = resources_[lock.granted_on];
+  const auto wrong = [&](const char* property, const std::string& what) {
+    report(property,
+           text(applied.at) + text(name) + " is converted by " + text(applied.place) + ", " + what);
+  };
+  if (!lock.held) return wrong("NPG", "but does not hold");
+  if (lock.granted_by == effect.request) wrong("NPG", "a second time by the same request");
+  const auto asked = asked_conversion(lock, effect.request);
+  if (!asked) return wrong("NPG", "but its client has not asked for it");
+  lock.ordered_flags = asked->flags;
+  if ((effect.notes & base::grant_note::demoted) != 0) {
+    demote(name);
+  } else if (lock.demoted) {
+    wrong("ME", "as if it had kept its mode, beside which another was granted");
+  }
+  const bool other_mode = (effect.notes & base::grant_note::other_mode) != 0;
+  if (!other_mode && effect.mode != asked->mode) wrong("NPG", "to another mode than asked for");
+
+  const auto place = std::find(resource.converting.begin(), resource.converting.end(), name);
+  if (place != resource.converting.end()) {
+    const LockName front = resource.converting.front();
+    const bool jumps = ((lock.ordered_flags | locks_[front].ordered_flags) &
+                        (base::lock_flag::no_order | base::lock_flag::head_of_queue |
+                         base::lock_flag::demote_on_deadlock)) != 0;
+    if (front != name && !jumps) wrong("FIFO", "ahead of the conversion of " + text(front));
+    resource.converting.erase(place);
+  }
+  const Mode from = lock.granted_mode;
+  erase(resource.holders[number(from)], name);
+  enter(applied, effect);
+  transfer_value(applied, effect, from, asked->value);
+}
+
+// A conversion that waited does so no more.
+void LockChecker::Impl::revert(const Applied& applied, const dlm::Effect& effect) {
+  Lock& lock = locks_[effect.lock];
+  const auto wrong = [&](const std::string& what) {
+    report("NLR", text(applied.at) + text(effect.lock) + " is not converted by " +
+                      text(applied.place) + ", " + what);
+  };
+  drop_from_queues(effect.lock);
+  if (!lock.held) return wrong("and is not held either");
+  if ((effect.notes & base::grant_note::demoted) != 0) demote(effect.lock);
+  if (lock.token != effect.token) wrong("and keeps another token");
+  if (lock.granted_mode != effect.mode) {
+    wrong("and keeps " + text(effect.mode) + " instead of " + text(lock.granted_mode));
+  }
+}
+
+void LockChecker::Impl::demote(LockName name) {
+  Lock& lock = locks_[name];
+  if (!lock.held || lock.granted_mode == Mode::nl) return;
+  Resource& resource = resources_[lock.granted_on];
+  erase(resource.holders[number(lock.granted_mode)], name);
+  lock.granted_mode = Mode::nl;
+  lock.demoted = true;
+  resource.holders[number(Mode::nl)].push_back(name);
+}
+
+void LockChecker::Impl::drop_from_queues(LockName name) {
+  Resource& resource = resources_[locks_[name].granted_on];
+  std::erase(resource.waiting, name);
+  std::erase(resource.converting, name);
+}
+
+// The lock is what a process of the sender's node has left behind on this resource.
+void LockChecker::Impl::take_adopted(const Applied& applied, LockName name) {
+  const Lock& lock = locks_[name];
+  auto& holders = resources_[lock.granted_on].holders[number(lock.mode)];
+  std::optional<LockName> orphan;
+  for (const LockName holder : holders) {
+    const Session& session = sessions_[holder.session];
+    const bool left = session.closed && session.ended && session.at.node == applied.sender.node &&
+                      (locks_[holder].ordered_flags & base::lock_flag::persistent) != 0;
+    if (left && (!orphan || locks_[holder].token < locks_[*orphan].token)) orphan = holder;
+  }
+  if (!orphan) {
+    report("ORPHAN", text(applied.at) + text(name) + " adopts by " + text(applied.place) + " in " +
+                         text(lock.mode) + " what nobody left there");
+    return;
+  }
+  locks_[*orphan].held = false;
+  locks_[*orphan].gone = true;
+  erase(holders, *orphan);
+}
+
+// A holder hears that it stands against somebody.
+void LockChecker::Impl::block(const Applied& applied, const dlm::Effect& effect) {
+  Lock& lock = locks_[effect.lock];
+  const auto wrong = [&](const std::string& what) {
+    report("BLK", text(applied.at) + text(effect.lock) + " hears by " + text(applied.place) +
+                      " that it stands against " + text(effect.mode) + ", " + what);
+  };
+  if (!lock.held) return wrong("but does not hold");
+  if (lock.token != effect.token) wrong("under another token than its own");
+  if ((lock.ordered_flags & base::lock_flag::notify) == 0) wrong("but has not asked to hear");
+  if (!conflict(number(lock.granted_mode), number(effect.mode))) {
+    wrong("beside which it may stand");
+  }
+  lock.told_of_waiters = true;
+}
+
+// Of a request for several, all or none at one moment.
+void LockChecker::Impl::check_parts(const Applied& applied) {
+  std::map<LockName, std::size_t> granted;
+  for (const auto& [effect, resource] : applied.effects) {
+    const Lock& lock = locks_[effect.lock];
+    if (effect.kind == dlm::Effect::Kind::granted && lock.parts > 1 &&
+        lock.granted_by == effect.lock.acquired_by) {
+      ++granted[{effect.lock.session, lock.first}];
+    }
+  }
+  for (const auto& [first, count] : granted) {
+    const std::size_t parts = locks_[first].parts;
+    if (count == parts) continue;
+    report("ALL", text(applied.at) + std::to_string(count) + " of " + std::to_string(parts) +
+                      " parts of " + text(first) + " are granted by " + text(applied.place));
+  }
+}
+
+// Whoever is first and fits has been granted, and who stands against those who wait has heard of it
+// if it asked to.
+void LockChecker::Impl::check_queues(const Applied& applied,
+                                     const std::vector<std::size_t>& touched) {
+  for (const std::size_t on : touched) {
+    const Resource& resource = resources_[on];
+    if (!resource.granted_since_cold) continue;
+    // Flags that jump queues give them another order, which is not judged.
+    const auto jumps = [&](LockName name) {
+      return ((locks_[name].flags | locks_[name].ordered_flags) &
+              (base::lock_flag::no_order | base::lock_flag::head_of_queue)) != 0;
+    };
+    const auto any = [&](const std::deque<LockName>& queue) {
+      return std::any_of(queue.begin(), queue.end(), jumps);
+    };
+    if (any(resource.waiting) || any(resource.converting)) continue;
+    check_told_of_waiters(applied, resource);
+    std::optional<LockName> first;
+    if (!resource.converting.empty()) {
+      first = resource.converting.front();
+    } else if (!resource.waiting.empty()) {
+      first = resource.waiting.front();
+    }
+    if (!first || locks_[*first].parts > 1) continue;
+    const Lock& lock = locks_[*first];
+    if (!lock.asked || !fits(resource, *first, lock.wants)) continue;
+    report("NLW", text(applied.at) + text(*first) + " still waits after " + text(applied.place) +
+                      ", though it is its turn and nothing is in its way");
+  }
+}
+
+void LockChecker::Impl::check_told_of_waiters(const Applied& applied, const Resource& resource) {
+  const auto converts = [&](LockName name) {
+    return std::find(resource.converting.begin(), resource.converting.end(), name) !=
+           resource.converting.end();
+  };
+  for (std::size_t mode = 0; mode < kModes; ++mode) {
+    for (const LockName holder : resource.holders[mode]) {
+      const Lock& lock = locks_[holder];
+      const bool listens = (lock.ordered_flags & base::lock_flag::notify) != 0;
+      // Who was granted past those who wait hears of them only at the next change of the queue.
+      if (((lock.flags | lock.ordered_flags) & base::lock_flag::no_order) != 0) continue;
+      if (!listens || lock.told_of_waiters || converts(holder)) continue;
+      if (sessions_[holder.session].ended) continue;
+      for (const LockName waiter : resource.waiting) {
+        if (!conflict(mode, number(locks_[waiter].wants))) continue;
+        report("BLK", text(applied.at) + text(holder) + " has not heard after " +
+                          text(applied.place) + " that " + text(waiter) + " waits for " +
+                          text(locks_[waiter].wants));
+        return;
+      }
+    }
+  }
+}
+
+}  // namespace sim

@@ -1,0 +1,52 @@
+// Who is in which lockspace, as the order has it and as its users are told: SPACE.
+#include "tests/sim/lock_checker_impl.h"
+
+namespace sim {
+
+void LockChecker::Impl::lockspaces(const Applied& applied) {
+  failed_.insert(applied.failed.begin(), applied.failed.end());
+  for (const LockspaceSeen& seen : applied.lockspaces) {
+    const auto wrong = [&](const std::string& what) {
+      report("SPACE", text(applied.at) + "lockspace " + seen.name + " in generation " +
+                          std::to_string(seen.generation) + " by " + text(applied.place) + " " +
+                          what);
+    };
+    std::set<std::uint32_t> slots;
+    for (const auto& [node, slot] : seen.members) {
+      if (slot == 0 || !slots.insert(slot).second) wrong("has a slot twice");
+    }
+    const auto last = lockspaces_.find(seen.name);
+    if (last != lockspaces_.end() && last->second == seen) continue;
+    if (last != lockspaces_.end() && last->second.members != seen.members) {
+      const bool began_anew = seen.generation == 1 && seen.members.size() == 1;
+      if (seen.generation <= last->second.generation && !began_anew) {
+        wrong("has other members than before, but no higher generation");
+      }
+      for (const auto& [node, slot] : seen.members) {
+        for (const auto& [other, before] : last->second.members) {
+          const bool kept = seen.generation == last->second.generation + 1;
+          if (kept && node == other && slot != before) wrong("changes the slot of a member");
+        }
+      }
+    }
+    lockspaces_.insert_or_assign(seen.name, seen);
+    lockspaces_seen_.insert(seen);
+    if (!seen.recovered) continue;
+    for (const auto& [name, lock] : locks_) {
+      if (!lock.held) continue;
+      const Processor& at = sessions_[name.session].at;
+      const bool is_failed = failed_.count(at) != 0 && !contains(applied.failed, at);
+      if (is_failed) wrong("is recovered, but " + text(name) + " of a failed member is held");
+    }
+  }
+}
+
+void LockChecker::Impl::client_told_of(TrueTime at, SessionId id, const LockspaceSeen& seen) {
+  if (lockspaces_seen_.count(seen) == 0) {
+    report("SPACE", text(at) + text(id) + " is told of generation " +
+                        std::to_string(seen.generation) + " of lockspace " + seen.name +
+                        " what the order never had");
+  }
+}
+
+}  // namespace sim
