@@ -20,6 +20,12 @@
 
 namespace sim {
 
+// A transaction: what it has yet to ask for.
+struct Transaction {
+  std::uint64_t owner = 0;
+  std::vector<std::string> todo;
+};
+
 class Client {
  public:
   Client(std::size_t machine, const VirtualClock& clock, base::Random random, LockChecker& checker,
@@ -84,12 +90,6 @@ class Client {
     std::optional<base::RequestId> conversion;
     std::uint64_t number = 0;  // What it read in the value block.
     Duration act_at{};
-  };
-
-  // A transaction: what it has yet to ask for.
-  struct Transaction {
-    std::uint64_t owner = 0;
-    std::vector<std::string> todo;
   };
 
   // client_script.cc

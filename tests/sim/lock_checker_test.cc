@@ -956,7 +956,7 @@ TEST_CASE("BLK: who asked to hear of those who wait, and does not, is seen") {
 TEST_CASE("ALL: a part that is granted alone is seen") {
   for (const bool alone : {false, true}) {
     Kinds k;
-    for (const std::uint64_t part : {1, 2}) {
+    for (const std::uint64_t part : {1U, 2U}) {
       k.checker().client_asks(ms(10), lock(kA, part),
                               {part == 1 ? "k" : "s", Mode::ex, 0, {}, RequestId{1}, 2});
     }

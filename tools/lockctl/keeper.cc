@@ -61,6 +61,13 @@ void detach(const std::string& socket, std::vector<int> keep) {
   ::close_range(from, ~0U, 0);
 }
 
+// A command that waits for its conversion.
+struct Conversion {
+  int connection = -1;  // -1: it has gone.
+  std::optional<base::Duration> until;
+  bool timed_out = false;
+};
+
 class Keeper {
  public:
   Keeper(const KeeperPlan& plan, KeeperPlace place, Held held, int listening, int starter)
@@ -79,13 +86,6 @@ class Keeper {
   }
 
  private:
-  // A command that waits for its conversion.
-  struct Conversion {
-    int connection = -1;  // -1: it has gone.
-    std::optional<base::Duration> until;
-    bool timed_out = false;
-  };
-
   void turn() {
     std::vector<pollfd> news = {
         {lock_fd(client()), POLLIN, 0},
