@@ -215,10 +215,16 @@ void Sessions::on(Instant now, const Resumed& resumed) {
   }
 }
 
+// The slot that an outcome for this attachment is to be told through, if it is there still.
+SessionSlot* Sessions::find_attached(SessionId id, Generation generation) {
+  SessionSlot* slot = find(id);
+  const bool is_it = slot && slot->phase == Phase::attached && slot->generation == generation;
+  return is_it ? slot : nullptr;
+}
+
 void Sessions::on(Instant now, const Replied& replied) {
-  SessionSlot* slot = find(replied.session);
-  if (slot == nullptr || slot->phase != Phase::attached || slot->generation != replied.generation)
-    return;
+  SessionSlot* slot = find_attached(replied.session, replied.generation);
+  if (slot == nullptr) return;
   const auto found = find_unanswered(*slot, replied.reply.request);
   if (found == slot->unanswered.end()) return;
   // Not answers: the slot is about to be resumed, or another has the session.
@@ -245,35 +251,27 @@ void Sessions::on(Instant now, const Replied& replied) {
 }
 
 void Sessions::on(Instant now, const Settled& settled) {
-  SessionSlot* slot = find(settled.session);
-  if (slot == nullptr || slot->phase != Phase::attached || slot->generation != settled.generation)
-    return;
+  SessionSlot* slot = find_attached(settled.session, settled.generation);
+  if (slot == nullptr) return;
   if (slot->waiting.erase(settled.reply.request) == 0) return;
   answer(now, *slot, settled.reply, answer_to(settled.reply.status, false));
 }
 
 void Sessions::on(Instant now, const Blocked& blocked) {
-  const SessionSlot* slot = find(blocked.session);
-  if (slot == nullptr || slot->phase != Phase::attached || slot->generation != blocked.generation ||
-      !slot->connection) {
-    return;
-  }
+  const SessionSlot* slot = find_attached(blocked.session, blocked.generation);
+  if (slot == nullptr || !slot->connection) return;
   send(now, *slot->connection, protocol::Blocks{blocked.lock, blocked.token, blocked.mode});
 }
 
 void Sessions::on(Instant now, const Deadlocked& deadlocked) {
-  const SessionSlot* slot = find(deadlocked.session);
-  if (slot == nullptr || slot->phase != Phase::attached ||
-      slot->generation != deadlocked.generation || !slot->connection) {
-    return;
-  }
+  const SessionSlot* slot = find_attached(deadlocked.session, deadlocked.generation);
+  if (slot == nullptr || !slot->connection) return;
   send(now, *slot->connection, queries_.describe(deadlocked.deadlock));
 }
 
 void Sessions::on(Instant now, const LockspaceChanged& changed) {
-  SessionSlot* slot = find(changed.session);
-  if (slot == nullptr || slot->phase != Phase::attached || slot->generation != changed.generation)
-    return;
+  SessionSlot* slot = find_attached(changed.session, changed.generation);
+  if (slot == nullptr) return;
   tell_lockspace(now, *slot, changed.lockspace);
 }
 

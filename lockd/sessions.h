@@ -216,6 +216,7 @@ class Sessions {
   // Outcomes: session_outcomes.cc.
   void on(Instant now, const Opened& opened);
   void on(Instant now, const Resumed& resumed);
+  SessionSlot* find_attached(SessionId id, Generation generation);
   void on(Instant now, const Replied& replied);
   void on(Instant now, const Settled& settled);
   void on(Instant now, const Blocked& blocked);
