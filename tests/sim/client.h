@@ -108,6 +108,8 @@ class Client {
   void use(Duration now, base::RequestId id, const Request& request);
   std::uint32_t draw_patience();
   dlm::LockFlags draw_flags(Role role);
+  dlm::LockFlags draw_conversion_flags(dlm::Mode from, dlm::Mode to);
+  dlm::LockFlags draw_jumps();
 
   void hear(Duration now, const liblock::Event& event);
   void granted(Duration now, const liblock::Granted& granted);
