@@ -62,6 +62,8 @@ class Client {
   std::uint64_t losses = 0;
   std::uint64_t conversions = 0;
   std::uint64_t deadlocks = 0;
+  std::uint64_t adoptions = 0;
+  std::uint64_t blocks = 0;
   std::string last_event;  // For the trace.
 
   // Bookkeeping of the world's.
@@ -98,7 +100,8 @@ class Client {
   void begin_several(Duration now);
   void begin_transaction(Duration now);
   void go_on(Duration now);
-  void end_transaction(Duration now);
+  void end_transaction();
+  bool is_of_transaction(const Request& request) const;
   void visit_lockspace(Duration now);
   void act_on_waiting(Duration now, base::RequestId id);
   void act_on_granted(Duration now, base::RequestId id);

@@ -99,8 +99,7 @@ void Client::act_on_granted(Duration now, base::RequestId id) {
 
 // Whether it goes on as it is.
 bool Client::keeps(Duration now, Request& request) {
-  if (request.role == Role::transaction)
-    return transaction_ && request.owner == transaction_->owner;
+  if (request.role == Role::transaction) return is_of_transaction(request);
   if (request.role == Role::cached && request.mode != dlm::Mode::nl) {
     return !request.blocked && !letting_go_;
   }
@@ -138,7 +137,7 @@ dlm::LockFlags Client::draw_conversion_flags(dlm::Mode from, dlm::Mode to) {
   } else if (random_.chance(1, traffic_.jumps ? 4 : 12)) {
     flags |= demote_on_deadlock;
   }
-  if (random_.chance(1, 6) && base::legal_conversion(from, to, queue_convert)) {
+  if (random_.chance(1, 4) && base::legal_conversion(from, to, queue_convert)) {
     flags |= queue_convert;
   }
   return flags | draw_jumps();
@@ -160,7 +159,8 @@ void Client::release(Duration now, base::RequestId id) {
   Request& own = requests_.at(id);
   dlm::LockFlags flags = own.conversion ? force : 0;
   std::optional<dlm::ValueBlock> value;
-  if ((own.flags & value_block) != 0 && writes(own.mode)) {
+  // From a mode that does not write, a value has no effect.
+  if ((own.flags & value_block) != 0 && (writes(own.mode) || random_.chance(1, 3))) {
     if (random_.chance(1, 10)) {
       flags |= invalidate_value;
     } else if (random_.chance(2, 3)) {
@@ -247,8 +247,8 @@ void Client::begin_several(Duration now) {
   asked.flags = draw_flags(Role::several);
   if (random_.chance(1, 5)) asked.flags |= no_queue;
   asked.patience = draw_patience();
-  // Nobody waits behind one of its parts for what it waits for with another, and stays there.
-  asked.owner = ++last_owner_;
+  // Nobody who holds what it waits for with one part waits behind another, and stays there.
+  if (traffic_.transactions) asked.owner = ++last_owner_;
   const auto first = wire_.acquire_all(clock_now(now), asked);
   if (!first) return;
   const bool patient = random_.chance(1, 2);
@@ -284,8 +284,13 @@ void Client::begin_transaction(Duration now) {
 }
 
 void Client::go_on(Duration now) {
-  if (!transaction_) return;
-  if (transaction_->todo.empty()) return end_transaction(now);
+  if (transaction_->todo.empty()) return end_transaction();
+  for (const auto& [id, own] : requests_) {
+    const bool shared = own.owner == transaction_->owner && own.mode == dlm::Mode::pr;
+    if (!shared || !random_.chance(1, 3)) continue;
+    convert(now, id, dlm::Mode::ex);
+    if (own.conversion) return;
+  }
   Request request;
   request.resource = transaction_->todo.back();
   request.role = Role::transaction;
@@ -294,12 +299,16 @@ void Client::go_on(Duration now) {
   transaction_->todo.pop_back();
   const std::size_t before = requests_.size();
   begin_one(now, request, false);
-  if (requests_.size() == before) end_transaction(now);
+  if (requests_.size() == before) end_transaction();
 }
 
 // What it has is released as its time comes.
-void Client::end_transaction(Duration) {
+void Client::end_transaction() {
   transaction_.reset();
+}
+
+bool Client::is_of_transaction(const Request& request) const {
+  return request.role == Role::transaction && transaction_ && request.owner == transaction_->owner;
 }
 
 void Client::visit_lockspace(Duration now) {

@@ -90,6 +90,12 @@ void LockChecker::Impl::apply_in_order(const Applied& applied) {
   for (const OrderedEnd& end : applied.ended) end_session(applied, end);
   highest_before_ = highest_ordered_;
   std::vector<std::size_t> touched;
+  // A conversion that is demoted and granted by one command has lost its mode before those that it
+  // let go were granted.
+  for (const auto& [effect, resource] : applied.effects) {
+    const bool granted = effect.kind == dlm::Effect::Kind::granted;
+    if (granted && (effect.notes & base::grant_note::demoted) != 0) demote(effect.lock);
+  }
   for (const OrderedEffect& ordered : by_token(applied.effects)) {
     const dlm::Effect& effect = ordered.effect;
     const bool converts =

@@ -44,7 +44,7 @@ void draw_traffic(RunOptions& o, base::Random& random) {
                      &t.lockspaces, &t.patience}) {
     *kind = random.chance(1, 3) && !plain;
   }
-  t.jumps = random.chance(1, 6) && !plain;
+  t.jumps = random.chance(1, 4) && !plain;
   t.force = random.chance(1, 6) && !plain;
 }
 
