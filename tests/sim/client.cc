@@ -112,6 +112,7 @@ void Client::hear(Duration now, const liblock::Event& event) {
     answered(now, done->operation);
   } else if (const auto* space = std::get_if<liblock::LockspaceChanged>(&event)) {
     last_event = "lockspace " + std::to_string(space->state.generation);
+    ++lockspace_changes;
     if (session_) checker_.client_told_of(now, *session_, seen_of(space->state));
   }
 }
@@ -231,6 +232,15 @@ void Client::end(base::RequestId id) {
 void Client::die(Duration now) {
   if (session_) checker_.client_closed(now, *session_);
   checker_.client_gone(number_);
+}
+
+std::vector<LeftBehind> Client::left_behind() const {
+  std::vector<LeftBehind> left;
+  for (const auto& [id, request] : requests_) {
+    const bool persistent = (request.flags & base::lock_flag::persistent) != 0;
+    if (request.granted && persistent) left.push_back({request.resource, request.mode});
+  }
+  return left;
 }
 
 std::optional<Duration> Client::next_timeout() const {

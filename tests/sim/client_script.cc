@@ -192,7 +192,14 @@ void Client::begin(Duration now) {
   if (request.role == Role::value && random_.chance(2, 3)) request.mode = dlm::Mode::nl;
   request.flags = draw_flags(request.role);
   if (traffic_.lockspaces && joined_ && random_.chance(1, 4)) request.resource = kInLockspace;
-  if (traffic_.orphans && random_.chance(1, 5)) {
+  if (!left_behind_.empty() && random_.chance(2, 3)) {
+    const LeftBehind& left = left_behind_[random_.below(left_behind_.size())];
+    request.resource = left.resource;
+    request.mode = left.mode;
+    request.role = Role::plain;
+    request.flags = (request.flags & (value_block | notify | persistent)) | adopt_orphan;
+    if (random_.chance(1, 4)) left_behind_.clear();
+  } else if (traffic_.orphans && random_.chance(1, 5)) {
     request.flags = (request.flags & (value_block | notify | persistent)) | adopt_orphan;
   } else if (traffic_.jumps && request.mode == dlm::Mode::nl && random_.chance(1, 2)) {
     request.flags |= expedite;

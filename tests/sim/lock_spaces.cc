@@ -31,13 +31,24 @@ void LockChecker::Impl::lockspaces(const Applied& applied) {
     }
     lockspaces_.insert_or_assign(seen.name, seen);
     lockspaces_seen_.insert(seen);
-    if (!seen.recovered) continue;
-    for (const auto& [name, lock] : locks_) {
-      if (!lock.held) continue;
-      const Processor& at = sessions_[name.session].at;
-      const bool is_failed = failed_.count(at) != 0 && !contains(applied.failed, at);
-      if (is_failed) wrong("is recovered, but " + text(name) + " of a failed member is held");
+  }
+  check_recovered(applied);
+}
+
+// Whoever is waited for no more holds nothing at this moment; it may be back later.
+void LockChecker::Impl::check_recovered(const Applied& applied) {
+  for (auto one = failed_.begin(); one != failed_.end();) {
+    if (contains(applied.failed, *one)) {
+      ++one;
+      continue;
     }
+    for (const auto& [name, lock] : locks_) {
+      if (!lock.held || sessions_[name.session].at != *one) continue;
+      report("SPACE", text(applied.at) + base::to_string(*one) + " is recovered by " +
+                          text(applied.place) + ", but " + text(name) + " of it is held");
+      break;
+    }
+    one = failed_.erase(one);
   }
 }
 

@@ -194,6 +194,7 @@ void World::count(const Client& client) {
   coverage_.add("client.conversion_deadlocks", client.deadlocks);
   coverage_.add("client.adoptions", client.adoptions);
   coverage_.add("client.blocks", client.blocks);
+  coverage_.add("client.lockspace_changes", client.lockspace_changes);
 }
 
 void World::step(Occurrence occurrence) {
