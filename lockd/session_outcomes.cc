@@ -198,8 +198,7 @@ void Sessions::on(Instant now, const Resumed& resumed) {
       } else {
         welcome(now, *slot);
       }
-      for (const auto& [request, body] : slot->unanswered)
-        submit_request(now, *slot, request, body);
+      for (auto& [request, body] : slot->unanswered) submit_request(now, *slot, request, body);
       tell_waiting(now, *slot);
       tell_again(now, *slot);
       return;
