@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "base/bytes.h"
@@ -143,6 +144,9 @@ class Sessions {
   std::size_t sessions() const { return slots_.size(); }
   const SessionsStatistics& statistics() const { return statistics_; }
 
+  // Waits whose patience is watched.
+  std::size_t impatient() const { return patience_.size(); }
+
   // For tests and simulation: CHECKs on a state that must not be.
   void check_invariants() const;
 
@@ -232,6 +236,8 @@ class Sessions {
               liblock::protocol::Answer answer, std::string_view advice = {});
   void answer_from_table(Instant now, SessionSlot& slot, RequestId request, RequestId lock);
   void wait_for(Instant now, SessionSlot& slot, RequestId request, RequestId lock);
+  bool end_wait(SessionSlot& slot, RequestId request);
+  void end_waits(SessionSlot& slot);
   void tell_waiting(Instant now, SessionSlot& slot);
   void tell_again(Instant now, SessionSlot& slot);
   void tell_lockspace(Instant now, SessionSlot& slot, const std::string& name);
@@ -295,9 +301,8 @@ class Sessions {
   bool shut_down_ = false;
   std::optional<base::Duration> next_sweep_;
 
-  // When the patience of what waits is at an end, on the boot clock. Of some that wait no more,
-  // too.
-  std::multimap<base::Duration, std::pair<SessionId, RequestId>> patience_;
+  // When the patience of what waits is at an end, on the boot clock: what the slots say, in order.
+  std::set<std::tuple<base::Duration, SessionId, RequestId>> patience_;
   std::deque<DaemonEvent> events_;
   SessionsStatistics statistics_;
 };
