@@ -28,6 +28,7 @@
 #include "lockd/replica.h"
 #include "lockd/session_slot.h"
 #include "lockd/state.h"
+#include "lockd/watchers.h"
 
 namespace lockd {
 
@@ -95,7 +96,7 @@ class Sessions {
   // What is given by reference must outlive this. `draw_secret` gives 128 bits that nobody can
   // guess.
   Sessions(const SessionsConfig& config, base::Processor self, Replica& replica, Queries& queries,
-           Instances& instances, std::function<Secret()> draw_secret);
+           Instances& instances, Watchers& watchers, std::function<Secret()> draw_secret);
 
   void connect(Instant now, ConnectionId connection, const Peer& peer);
   void receive(Instant now, ConnectionId connection, base::Bytes bytes);
@@ -110,6 +111,9 @@ class Sessions {
   // Tells EVS instances what the ring delivered, or that they may send again.
   void tell_instances(const InstanceNews& news);
   void tell_credits();
+
+  // Tells watchers what happened, as far as they read.
+  void tell_watchers();
 
   // What waits for it to read.
   std::size_t unread(ConnectionId connection) const;
@@ -187,6 +191,10 @@ class Sessions {
   void on(Instant now, ConnectionId id, const liblock::protocol::RingStatusQuery& query);
   void on(Instant now, ConnectionId id, const liblock::protocol::RingLogQuery& query);
   void on(Instant now, ConnectionId id, const liblock::protocol::WhyQuery& query);
+
+  // Watchers: session_watchers.cc.
+  void on(Instant now, ConnectionId id, const liblock::protocol::Watch& watch);
+  void tell_watcher(ConnectionId id, const liblock::protocol::Response& event);
 
   // Instances: session_instances.cc.
   void on(Instant now, ConnectionId id, const liblock::protocol::EvsJoin& join);
@@ -279,6 +287,7 @@ class Sessions {
   Replica& replica_;
   Queries& queries_;
   Instances& instances_;
+  Watchers& watchers_;
   std::function<Secret()> draw_secret_;
 
   std::map<ConnectionId, Connection> connections_;
