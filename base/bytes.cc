@@ -12,10 +12,7 @@ Bytes bytes_of(std::string_view text) {
 }
 
 std::string text_of(Bytes bytes) {
-  std::string text;
-  text.reserve(bytes.size());
-  for (std::byte b : bytes) text.push_back(static_cast<char>(b));
-  return text;
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 std::span<const GroupKey> group_keys(Bytes bytes) {

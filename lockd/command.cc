@@ -322,16 +322,19 @@ Instance instance_of(base::ByteReader& in) {
 }
 
 void encode(const Command& command, base::Buffer& out) {
-  base::ByteWriter writer(out);
-  writer.ring(command.ring);
-  writer.u32(command.second);
-  std::visit(Writer{writer}, command.body);
+  encode(command.body, command.second, out);
 }
 
-std::optional<Command> decode_command(base::Bytes bytes) {
+void encode(const Command::Body& body, std::uint32_t second, base::Buffer& out) {
+  base::ByteWriter writer(out);
+  writer.u32(second);
+  std::visit(Writer{writer}, body);
+}
+
+std::optional<Command> decode_command(const RingId& ring, base::Bytes bytes) {
   base::ByteReader in(bytes);
   Command command;
-  command.ring = in.ring();
+  command.ring = ring;
   command.second = in.u32();
   command.body = body_of(in);
   if (!in.finish()) return std::nullopt;

@@ -240,7 +240,8 @@ struct Command {
       std::variant<Open, Resume, Detached, Close, Acquire, Release, Cancel, Expire, Purge, ColdEnd,
                    AcquireAll, Convert, TimeOut, DropOrphans, JoinLockspace, LeaveLockspace>;
 
-  // The regular configuration in which it was multicast. Numbered in another, it is dropped by all.
+  // The regular configuration in which it was multicast, as its RingMessage says. Numbered in
+  // another, it is dropped by all.
   RingId ring;
 
   Body body;
@@ -252,11 +253,13 @@ struct Command {
   friend bool operator==(const Command&, const Command&) = default;
 };
 
-// Appends the command's bytes. Names must be within the limits of dlm/lock.h and above: CHECK.
+// Appends the command's bytes, which do not name its ring. Names must be within the limits of
+// dlm/lock.h and above: CHECK.
 void encode(const Command& command, base::Buffer& out);
+void encode(const Command::Body& body, std::uint32_t second, base::Buffer& out);
 
-// The command that is exactly these bytes, or nothing if they are none.
-std::optional<Command> decode_command(base::Bytes bytes);
+// The command of this ring that is exactly these bytes, or nothing if they are none.
+std::optional<Command> decode_command(const RingId& ring, base::Bytes bytes);
 
 // The 16 bytes of either, for other codecs that carry them.
 Secret secret_of(base::ByteReader& in);

@@ -6,32 +6,31 @@
 namespace lockd {
 namespace {
 
-bool concerns_life(const Command& command) {
-  return std::holds_alternative<Resume>(command.body) ||
-         std::holds_alternative<Detached>(command.body) ||
-         std::holds_alternative<Close>(command.body);
+bool concerns_life(const Command::Body& command) {
+  return std::holds_alternative<Resume>(command) || std::holds_alternative<Detached>(command) ||
+         std::holds_alternative<Close>(command);
 }
 
 }  // namespace
 
-void OwnCommands::add(Command command) {
-  base::Buffer scratch;
-  encode(command, scratch);
-  bytes_ += scratch.size();
+void OwnCommands::add(const Command::Body& command, std::uint32_t second) {
+  Own own;
+  encode(command, second, own.command);
+  own.concerns_life = concerns_life(command);
+  bytes_ += own.command.size();
   const std::uint64_t number = ++last_number_;
-  commands_.emplace(number, Own{std::move(command), scratch.size(), false, false});
-  unsent_.insert(number);
+  commands_.emplace_hint(commands_.end(), number, std::move(own));
+  unsent_.insert(unsent_.end(), number);
 }
 
 std::optional<base::Buffer> OwnCommands::next(const RingId& ring, bool only_lives,
                                               std::size_t room) {
   for (const std::uint64_t number : unsent_) {
     Own& own = commands_.at(number);
-    if (only_lives && !concerns_life(own.command)) {
+    if (only_lives && !own.concerns_life) {
       continue;
     }
-    own.command.ring = ring;
-    base::Buffer message = encode(RingMessage{ring, Ordered{number, own.command}});
+    base::Buffer message = encode_ordered(ring, number, own.command);
     if (message.size() > room) {
       return std::nullopt;
     }
@@ -54,7 +53,7 @@ void OwnCommands::applied(std::uint64_t number) {
 void OwnCommands::settle(std::uint64_t number) {
   const auto found = commands_.find(number);
   if (found != commands_.end()) {
-    bytes_ -= found->second.bytes;
+    bytes_ -= found->second.command.size();
     commands_.erase(found);
     unsent_.erase(number);
   }

@@ -21,7 +21,7 @@ class OwnCommands {
 
   bool has_room() const { return commands_.size() < commands_max_ && bytes_ < bytes_max_; }
 
-  void add(Command command);
+  void add(const Command::Body& command, std::uint32_t second);
 
   // The next one to multicast in this ring, if its message has at most `room` bytes. Of a node
   // without a table only those that concern the life of a session [rule 7.B7]: the others would be
@@ -43,8 +43,8 @@ class OwnCommands {
 
  private:
   struct Own {
-    Command command;
-    std::size_t bytes = 0;
+    base::Buffer command;  // Its bytes, which are the same in every ring.
+    bool concerns_life = false;
     bool sent_before = false;
     bool applied = false;
   };

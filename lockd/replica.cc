@@ -123,15 +123,14 @@ void Replica::Impl::on_delivery(Instant now, const evs::Delivery& delivery) {
 
 // ---- Sending
 
-base::Result<void, SubmitError> Replica::Impl::submit(Command command) {
+base::Result<void, SubmitError> Replica::Impl::submit(const Command::Body& body) {
   if (stop_reason_) {
     return base::error(SubmitError::stopped);
   }
   if (!own_.has_room() || held_.size() >= config_.held_effects_max) {
     return base::error(SubmitError::try_again);
   }
-  command.second = second(now_);
-  own_.add(std::move(command));
+  own_.add(body, second(now_));
   return {};
 }
 
@@ -265,8 +264,8 @@ void Replica::handle_record_written(Instant now, std::uint64_t id, bool ok) {
 void Replica::handle_timeout(Instant now) {
   impl_->handle_timeout(now);
 }
-base::Result<void, SubmitError> Replica::submit(Instant, Command command) {
-  return impl_->submit(std::move(command));
+base::Result<void, SubmitError> Replica::submit(Instant, const Command::Body& body) {
+  return impl_->submit(body);
 }
 std::optional<base::Buffer> Replica::poll_multicast(std::size_t room) {
   return impl_->poll_multicast(room);

@@ -125,11 +125,11 @@ class Replica {
   // To be called when next_timeout() is reached; calling it early is harmless.
   void handle_timeout(Instant now);
 
-  // Takes a command of a local session (its `ring` is filled in here) and sees to it that it is
-  // applied in an active epoch, sending it again as often as configurations change in between. It
-  // may be taken at any time, also while inactive. It is forgotten once it was applied here or
-  // answered by a table that was loaded.
-  base::Result<void, SubmitError> submit(Instant now, Command command);
+  // Takes a command of a local session and sees to it that it is applied in an active epoch,
+  // sending it again as often as configurations change in between. It may be taken at any time,
+  // also while inactive. It is forgotten once it was applied here or answered by a table that was
+  // loaded.
+  base::Result<void, SubmitError> submit(Instant now, const Command::Body& body);
 
   // The next message for Node::multicast() with Service::safe, if it has at most `room` bytes: pass
   // Node::send_room(). One that was taken and can not be queued is lost, which is not allowed.

@@ -40,7 +40,7 @@ class Replica::Impl {
   void set_clocks_agree(bool agree) { clocks_agree_ = agree; }
   void handle_record_written(Instant now, std::uint64_t id, bool ok);
   void handle_timeout(Instant now);
-  base::Result<void, SubmitError> submit(Command command);
+  base::Result<void, SubmitError> submit(const Command::Body& body);
   std::optional<base::Buffer> poll_multicast(std::size_t room);
   std::optional<RecordWrite> poll_record_write();
   std::optional<Effect> poll_effect();

@@ -75,10 +75,6 @@ void Replica::Impl::on(Instant now, const Processor& origin, Ordered&& m) {
     ++statistics_.before_activate_ignored;  // [rule 6.22]
     return;
   }
-  if (m.command.ring != regular_.id) {
-    ++statistics_.malformed;
-    return;
-  }
   if (std::holds_alternative<Purge>(m.command.body)) {
     active_->purge_sent = false;
   }

@@ -207,16 +207,20 @@ Activate read_activate(ByteReader& in) {
   return m;
 }
 
-void write_body(ByteWriter& out, base::Buffer& buffer, const Ordered& m) {
+void write_ordered(ByteWriter& out, std::uint64_t number) {
   out.u8(static_cast<std::uint8_t>(Kind::ordered));
-  out.u64(m.number);
+  out.u64(number);
+}
+
+void write_body(ByteWriter& out, base::Buffer& buffer, const Ordered& m) {
+  write_ordered(out, m.number);
   encode(m.command, buffer);
 }
 
-Ordered read_ordered(ByteReader& in) {
+Ordered read_ordered(const RingId& ring, ByteReader& in) {
   Ordered m;
   m.number = in.u64();
-  std::optional<Command> command = decode_command(in.rest());
+  std::optional<Command> command = decode_command(ring, in.rest());
   if (command) {
     m.command = std::move(*command);
   } else {
@@ -304,7 +308,7 @@ void write_body(ByteWriter& out, base::Buffer&, const Raised& m) {
   out.u64(m.token_ceiling);
 }
 
-std::optional<RingMessage::Body> read_body(ByteReader& in) {
+std::optional<RingMessage::Body> read_body(const RingId& ring, ByteReader& in) {
   switch (static_cast<Kind>(in.u8())) {
     case Kind::exchange:
       return read_exchange(in);
@@ -313,7 +317,7 @@ std::optional<RingMessage::Body> read_body(ByteReader& in) {
     case Kind::activate:
       return read_activate(in);
     case Kind::ordered:
-      return read_ordered(in);
+      return read_ordered(ring, in);
     case Kind::want:
       return read_want(in);
     case Kind::snapshot:
@@ -342,11 +346,22 @@ base::Buffer encode(const RingMessage& message) {
   return buffer;
 }
 
+base::Buffer encode_ordered(const RingId& ring, std::uint64_t number, base::Bytes command) {
+  constexpr std::size_t kHeadBytes = 20 + 1 + 8;
+  base::Buffer buffer;
+  buffer.reserve(kHeadBytes + command.size() + 1);  // The daemon says at the end what it is.
+  ByteWriter out(buffer);
+  out.ring(ring);
+  write_ordered(out, number);
+  out.bytes(command);
+  return buffer;
+}
+
 std::optional<RingMessage> decode_ring_message(base::Bytes bytes) {
   ByteReader in(bytes);
   RingMessage message;
   message.ring = in.ring();
-  std::optional<RingMessage::Body> body = read_body(in);
+  std::optional<RingMessage::Body> body = read_body(message.ring, in);
   if (!body || !in.finish()) {
     return std::nullopt;
   }

@@ -145,6 +145,9 @@ struct RingMessage {
 
 base::Buffer encode(const RingMessage& message);
 
+// The same of an Ordered whose command is encoded already.
+base::Buffer encode_ordered(const RingId& ring, std::uint64_t number, base::Bytes command);
+
 // The message that is exactly these bytes, or nothing if they are none.
 std::optional<RingMessage> decode_ring_message(base::Bytes bytes);
 

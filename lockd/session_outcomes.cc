@@ -198,8 +198,7 @@ void Sessions::on(Instant now, const Resumed& resumed) {
       } else {
         welcome(now, *slot);
       }
-      for (const auto& [request, body] : slot->unanswered)
-        submit_request(now, *slot, request, body);
+      for (auto& [request, body] : slot->unanswered) submit_request(now, *slot, request, body);
       // What was said of patience meanwhile was said by the attachment before.
       if (!MUTANT("sessions_patience_lost_at_resume")) {
         for (const auto& [request, end] : slot->patience) {

@@ -37,14 +37,14 @@ void Sessions::take(Instant now, SessionSlot& slot, RequestId request, Command::
 }
 
 void Sessions::submit_request(Instant now, const SessionSlot& slot, RequestId request,
-                              Command::Body body) {
+                              Command::Body& body) {
   const Request header{slot.id, slot.generation, request, slot.acknowledged};
   std::visit(
       [&](auto& one) {
         if constexpr (requires { one.request = header; }) one.request = header;
       },
       body);
-  submit(now, std::move(body));
+  submit(now, body);
 }
 
 // Whether it can be answered at once that there is no quorum: it does not wait, and has not been

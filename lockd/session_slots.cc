@@ -187,7 +187,7 @@ void Sessions::release(SessionId id) {
 
 void Sessions::advance(Instant now) {
   while (!backlog_.empty()) {
-    const auto taken = replica_.submit(now, Command{{}, backlog_.front()});
+    const auto taken = replica_.submit(now, backlog_.front());
     if (!taken && taken.error() == SubmitError::try_again) break;
     backlog_.pop_front();
   }

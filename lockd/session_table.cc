@@ -39,8 +39,8 @@ class Digest {
   std::uint64_t value_;
 };
 
-// A session without its replies, which are digested one by one.
-std::uint64_t digest_of(const Session& session) {
+// Of what changes with the session's life, not with each request.
+std::uint64_t digest_of_life(const Session& session) {
   Digest digest(1);
   digest.word(base::value(session.id)).bytes(session.secret.bits).bytes(session.instance.bits);
   digest.processor(session.at).word(base::value(session.generation));
@@ -54,7 +54,12 @@ std::uint64_t digest_of(const Session& session) {
       .word(session.gid)
       .word(session.pid)
       .bytes(base::bytes_of(session.program));
-  return digest.word(base::value(session.acknowledged)).value();
+  return digest.value();
+}
+
+// A session without its replies, which are digested one by one.
+std::uint64_t digest_of(const Session& session) {
+  return dlm::mix(session.digest, base::value(session.acknowledged));
 }
 
 std::uint64_t digest_of(SessionId session, const Reply& reply) {
@@ -338,7 +343,8 @@ void SessionTable::edit(SessionId id, Change change) {
   enter(at->second);
 }
 
-void SessionTable::enter(const Session& session) {
+void SessionTable::enter(Session& session) {
+  session.digest = digest_of_life(session);
   digest_ += digest_of(session);
   ++per_user_[{session.at.node, session.uid}];
   if (session.orphaned()) orphans_.insert(session.id);

@@ -113,6 +113,9 @@ struct Session {
   // By request, all above `acknowledged`.
   std::vector<Reply> replies;
 
+  // Of everything before `acknowledged`: of the session table, which keeps it.
+  std::uint64_t digest = 0;
+
   bool attached() const { return std::holds_alternative<Attached>(standing); }
   bool orphaned() const { return std::holds_alternative<Orphaned>(standing); }
   bool dead() const { return std::holds_alternative<Dead>(standing); }
@@ -192,7 +195,7 @@ class SessionTable {
   template <typename Change>
   void edit(SessionId id, Change change);
 
-  void enter(const Session& session);
+  void enter(Session& session);
   void withdraw(const Session& session);
 
   SessionLimits limits_;

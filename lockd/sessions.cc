@@ -402,12 +402,12 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::WhyQuery& query)
 
 // ---- Commands ----
 
-void Sessions::submit(Instant now, Command::Body body) {
+void Sessions::submit(Instant now, const Command::Body& body) {
   if (backlog_.empty()) {
-    const auto taken = replica_.submit(now, Command{{}, body});
+    const auto taken = replica_.submit(now, body);
     if (taken || taken.error() != SubmitError::try_again) return;
   }
-  backlog_.push_back(std::move(body));
+  backlog_.push_back(body);
 }
 
 void Sessions::discard_backlog(SessionId session) {

@@ -221,7 +221,7 @@ class Sessions {
   template <typename Message>
   SessionSlot* heard(Instant now, ConnectionId id, const Message& message);
   void take(Instant now, SessionSlot& slot, RequestId request, Command::Body body);
-  void submit_request(Instant now, const SessionSlot& slot, RequestId request, Command::Body body);
+  void submit_request(Instant now, const SessionSlot& slot, RequestId request, Command::Body& body);
   bool is_vain_try(const SessionSlot& slot, RequestId request, base::LockFlags flags);
   bool may_administer(const SessionSlot& slot) const;
 
@@ -278,7 +278,7 @@ class Sessions {
   void part(Instant now, Connection& connection);
   void close(ConnectionId id);
   void forget(ConnectionId id);
-  void submit(Instant now, Command::Body body);
+  void submit(Instant now, const Command::Body& body);
   void discard_backlog(SessionId session);
   void report(DaemonEvent event);
 

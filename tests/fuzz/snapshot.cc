@@ -4,6 +4,8 @@
 #include "lockd/state.h"
 #include "tests/fuzz/fuzz.h"
 
+constexpr base::RingId kRing{7, base::NodeId{1}, 3};
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
   const base::Bytes image = input.piece();
@@ -19,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   lockd::Effects effects;
   while (!input.empty()) {
     const base::Processor origin{base::NodeId{input.u8() % 4u + 1}, base::Incarnation{1}};
-    if (const auto command = lockd::decode_command(input.piece())) {
+    if (const auto command = lockd::decode_command(kRing, input.piece())) {
       state->apply(origin, *command, effects);
     } else {
       const lockd::Departure departure{origin, {}};

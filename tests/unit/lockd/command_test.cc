@@ -76,7 +76,7 @@ std::string hex(base::Bytes bytes) {
 
 // What decodes is encoded as the same bytes again: there is one way only to write a command.
 void check_that_it_is_refused_or_canonical(base::Bytes bytes) {
-  const auto command = decode_command(bytes);
+  const auto command = decode_command(kRing, bytes);
   if (!command) return;
   const base::Buffer again = encoded(*command);
   CHECK(std::vector<std::byte>(bytes.begin(), bytes.end()) == again);
@@ -84,41 +84,41 @@ void check_that_it_is_refused_or_canonical(base::Bytes bytes) {
 
 TEST_CASE("a command is read back as it was written") {
   for (const Command& command : one_of_each()) {
-    const auto back = decode_command(encoded(command));
+    const auto back = decode_command(kRing, encoded(command));
     REQUIRE(back.has_value());
     CHECK(*back == command);
   }
 }
 
 TEST_CASE("a command's bytes are those of docs/wire.md") {
-  const std::string ring = "080706050403020109000000181716151413121100000000";
+  const std::string second = "00000000";
   const std::string other = "0700000000000000010000000300000000000000";
   const std::string session = "21000000000000000200000000000000";
   const std::string secret = "303132333435363738393a3b3c3d3e3f";
   const std::string instance = "505152535455565758595a5b5c5d5e5f";
   const std::vector<std::string> golden = {
-      ring + "01" + "0300000000000000" + secret + instance + "e8030000" + "e9030000" + "67120000" +
-          "02" + "7669",
-      ring + "02" + "21000000000000000300000000000000" + secret + instance,
-      ring + "03" + session,
-      ring + "04" + session,
-      ring + "05" + session + "0600000000000000" + "0400000000000000" + "03" + "01000000" +
+      second + "01" + "0300000000000000" + secret + instance + "e8030000" + "e9030000" +
+          "67120000" + "02" + "7669",
+      second + "02" + "21000000000000000300000000000000" + secret + instance,
+      second + "03" + session,
+      second + "04" + session,
+      second + "05" + session + "0600000000000000" + "0400000000000000" + "03" + "01000000" +
           "0900000000000000" + "f4010000" + "0764656661756c74" + "03610062",
-      ring + "06" + session + "0700000000000000" + "0500000000000000" + "0600000000000000" +
+      second + "06" + session + "0700000000000000" + "0500000000000000" + "0600000000000000" +
           "7700000000000000" + "00000200" + "00",
-      ring + "07" + session + "0800000000000000" + "0600000000000000" + "0600000000000000",
-      ring + "08" + session + other,
-      ring + "09",
-      ring + "0a" + other,
-      ring + "0b" + session + "0900000000000000" + "0700000000000000" + "00000000" +
+      second + "07" + session + "0800000000000000" + "0600000000000000" + "0600000000000000",
+      second + "08" + session + other,
+      second + "09",
+      second + "0a" + other,
+      second + "0b" + session + "0900000000000000" + "0700000000000000" + "00000000" +
           "0900000000000000" + "f4010000" + "02" + "05016c0161" + "03016c0162",
-      ring + "0c" + session + "0b00000000000000" + "0900000000000000" + "0600000000000000" + "05" +
-          "08000000" + "f4010000" + "01" + "07" + std::string(62, '0'),
-      ring + "0d" + session + "0600000000000000" + "0b00000000000000",
-      ring + "0e" + session + "0c00000000000000" + "0a00000000000000" + "03000000" + "67120000",
-      ring + "0f" + session + "0d00000000000000" + "0b00000000000000" + "02" + "a001" + "016c",
-      ring.substr(0, 40) + "78563412" + "10" + session + "0e00000000000000" + "0c00000000000000" +
-          "01" + "016c",
+      second + "0c" + session + "0b00000000000000" + "0900000000000000" + "0600000000000000" +
+          "05" + "08000000" + "f4010000" + "01" + "07" + std::string(62, '0'),
+      second + "0d" + session + "0600000000000000" + "0b00000000000000",
+      second + "0e" + session + "0c00000000000000" + "0a00000000000000" + "03000000" + "67120000",
+      second + "0f" + session + "0d00000000000000" + "0b00000000000000" + "02" + "a001" + "016c",
+      std::string("78563412") + "10" + session + "0e00000000000000" + "0c00000000000000" + "01" +
+          "016c",
   };
   const std::vector<Command> commands = one_of_each();
   REQUIRE(commands.size() == golden.size());
@@ -131,7 +131,6 @@ TEST_CASE("the example of docs/wire.md is what it says") {
       Release{
           {SessionId{33}, Generation{2}, RequestId{7}, RequestId{5}}, RequestId{6}, Token{119}}};
   CHECK(hex(encoded(example)) ==
-        "0300000000000000090000001100000000000000"
         "00000000"
         "06"
         "21000000000000000200000000000000"
@@ -144,10 +143,10 @@ TEST_CASE("a command that is cut short, or goes on, is refused") {
   for (const Command& command : one_of_each()) {
     base::Buffer bytes = encoded(command);
     for (std::size_t size = 0; size < bytes.size(); ++size) {
-      CHECK_FALSE(decode_command(base::Bytes(bytes).first(size)).has_value());
+      CHECK_FALSE(decode_command(kRing, base::Bytes(bytes).first(size)).has_value());
     }
     bytes.push_back(std::byte{0});
-    CHECK_FALSE(decode_command(bytes).has_value());
+    CHECK_FALSE(decode_command(kRing, bytes).has_value());
   }
 }
 
@@ -157,7 +156,7 @@ TEST_CASE("a command with a bit flipped is refused, or is another command") {
     for (std::size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
       bytes[bit / 8] ^= std::byte{1} << (bit % 8);
       check_that_it_is_refused_or_canonical(bytes);
-      const auto other = decode_command(bytes);
+      const auto other = decode_command(kRing, bytes);
       CHECK((!other || *other != command));
       bytes[bit / 8] ^= std::byte{1} << (bit % 8);
     }
@@ -178,7 +177,7 @@ TEST_CASE("random bytes are refused, or are a command") {
 
 TEST_CASE("names of the greatest length are taken, an empty or longer one is refused") {
   Acquire acquire{request(6), std::string(64, 'l'), std::string(255, 'r'), dlm::Mode::ex};
-  const auto back = decode_command(encoded({kRing, acquire}));
+  const auto back = decode_command(kRing, encoded({kRing, acquire}));
   REQUIRE(back.has_value());
   CHECK(std::get<Acquire>(back->body) == acquire);
 
@@ -189,31 +188,31 @@ TEST_CASE("names of the greatest length are taken, an empty or longer one is ref
   base::Buffer no_lockspace = bytes;
   no_lockspace[lockspace] = std::byte{0};
   no_lockspace.erase(no_lockspace.begin() + static_cast<std::ptrdiff_t>(lockspace) + 1);
-  CHECK_FALSE(decode_command(no_lockspace).has_value());
+  CHECK_FALSE(decode_command(kRing, no_lockspace).has_value());
   base::Buffer no_resource = bytes;
   no_resource.pop_back();
   no_resource.back() = std::byte{0};
-  CHECK_FALSE(decode_command(no_resource).has_value());
+  CHECK_FALSE(decode_command(kRing, no_resource).has_value());
   base::Buffer long_lockspace = bytes;
   long_lockspace[lockspace] = std::byte{65};
   long_lockspace.insert(long_lockspace.end() - 2, 64, std::byte{'l'});
-  CHECK_FALSE(decode_command(long_lockspace).has_value());
+  CHECK_FALSE(decode_command(kRing, long_lockspace).has_value());
 }
 
 TEST_CASE("unknown kinds, modes and flags are refused") {
   base::Buffer bytes = encoded({kRing, Purge{}});
   for (int kind : {0, 17, 255}) {
     bytes.back() = static_cast<std::byte>(kind);
-    CHECK_FALSE(decode_command(bytes).has_value());
+    CHECK_FALSE(decode_command(kRing, bytes).has_value());
   }
   const base::Buffer acquire = encoded({kRing, Acquire{request(6), "l", "r", dlm::Mode::ex}});
   const std::size_t mode = acquire.size() - 21;
   base::Buffer bad_mode = acquire;
   bad_mode[mode] = std::byte{6};
-  CHECK_FALSE(decode_command(bad_mode).has_value());
+  CHECK_FALSE(decode_command(kRing, bad_mode).has_value());
   base::Buffer release = encoded({kRing, Release{request(7), RequestId{6}, Token{1}}});
   release.back() = std::byte{2};
-  CHECK_FALSE(decode_command(release).has_value());
+  CHECK_FALSE(decode_command(kRing, release).has_value());
 }
 
 }  // namespace

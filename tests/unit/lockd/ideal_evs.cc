@@ -344,7 +344,7 @@ TestSession open(World& world, std::uint32_t node, std::uint64_t number) {
   command.secret.bits.fill(std::byte{1});
   command.instance.bits.fill(std::byte{2});
   command.uid = 1000;
-  REQUIRE(world.replica(node).submit(world.now(world[node]), {{}, command}).has_value());
+  REQUIRE(world.replica(node).submit(world.now(world[node]), command).has_value());
   world.settle();
   const std::optional<Opened> opened = last_told<Opened>(world[node]);
   REQUIRE(opened.has_value());
@@ -358,7 +358,7 @@ RequestId acquire(World& world, std::uint32_t node, TestSession& session, const 
   command.lockspace = "default";
   command.resource = name;
   command.mode = dlm::Mode::ex;
-  REQUIRE(world.replica(node).submit(world.now(world[node]), {{}, command}).has_value());
+  REQUIRE(world.replica(node).submit(world.now(world[node]), command).has_value());
   return command.request.id;
 }
 
@@ -367,7 +367,7 @@ void release(World& world, std::uint32_t node, TestSession& session, RequestId l
   command.request = {session.id, session.generation, RequestId{++session.requests}, {}};
   command.lock = lock;
   command.token = token;
-  REQUIRE(world.replica(node).submit(world.now(world[node]), {{}, command}).has_value());
+  REQUIRE(world.replica(node).submit(world.now(world[node]), command).has_value());
 }
 
 std::optional<Token> granted(const Host& host, const TestSession& session, RequestId request) {

@@ -232,12 +232,12 @@ TEST_CASE("a submit is refused when too many are under way, and taken when they 
     acquire(world, 1, session, "k" + std::to_string(i));
   }
   const base::Result<void, SubmitError> refused =
-      world.replica(1).submit(world.now(world[1]), {{}, Close{session.id, session.generation}});
+      world.replica(1).submit(world.now(world[1]), Close{session.id, session.generation});
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error() == SubmitError::try_again);
   world.settle();
   CHECK(world.replica(1)
-            .submit(world.now(world[1]), {{}, Close{session.id, session.generation}})
+            .submit(world.now(world[1]), Close{session.id, session.generation})
             .has_value());
 }
 

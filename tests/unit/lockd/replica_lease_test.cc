@@ -125,7 +125,7 @@ TEST_CASE("a client that resumes in time keeps its locks, and an EXPIRE of the o
   resume.generation = Generation{base::value(world.holder.generation) + 1};
   resume.secret.bits.fill(std::byte{1});
   resume.instance.bits.fill(std::byte{2});
-  REQUIRE(world.replica(1).submit(world.now(world[1]), {{}, resume}).has_value());
+  REQUIRE(world.replica(1).submit(world.now(world[1]), resume).has_value());
   world.run(100ms);
   const std::optional<Resumed> resumed = last_told<Resumed>(world[1]);
   REQUIRE(resumed.has_value());
@@ -152,7 +152,7 @@ TEST_CASE("a session its daemon hung up on waits as long as any orphan [rule 7.A
   Three world;
   const Duration hung_up = world.true_time();
   REQUIRE(world.replica(1)
-              .submit(world.now(world[1]), {{}, Detached{world.holder.id, world.holder.generation}})
+              .submit(world.now(world[1]), Detached{world.holder.id, world.holder.generation})
               .has_value());
   world.settle();
   CHECK(world.replica(3).statistics().orphans_marked == 1);
@@ -163,7 +163,7 @@ TEST_CASE("a session its daemon hung up on waits as long as any orphan [rule 7.A
 TEST_CASE("a mark of the same ring but of a later attachment has its own wait [rule 8.C3]") {
   Three world;
   REQUIRE(world.replica(1)
-              .submit(world.now(world[1]), {{}, Detached{world.holder.id, world.holder.generation}})
+              .submit(world.now(world[1]), Detached{world.holder.id, world.holder.generation})
               .has_value());
   world.run(1500ms);
   Resume resume;
@@ -171,7 +171,7 @@ TEST_CASE("a mark of the same ring but of a later attachment has its own wait [r
   resume.generation = Generation{base::value(world.holder.generation) + 1};
   resume.secret.bits.fill(std::byte{1});
   resume.instance.bits.fill(std::byte{2});
-  REQUIRE(world.replica(1).submit(world.now(world[1]), {{}, resume}).has_value());
+  REQUIRE(world.replica(1).submit(world.now(world[1]), resume).has_value());
   world.run(100ms);
   const Duration cut = world.true_time();
   world.crash(1);

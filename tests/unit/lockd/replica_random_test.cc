@@ -327,7 +327,7 @@ class History {
 
   void submit(Client& client, Command::Body body) {
     Host& host = world_[client.node];
-    static_cast<void>(host.replica->submit(world_.now(host), {{}, std::move(body)}));
+    static_cast<void>(host.replica->submit(world_.now(host), std::move(body)));
   }
 
   void refresh(Client& client) {

@@ -79,7 +79,7 @@ TEST_CASE("before READY a newcomer is told nothing and renews nothing [rule 7.B4
   world.load_some(8);
   Open command;
   command.number = OpenNumber{1};
-  REQUIRE(world.replica(3).submit(world.now(world[3]), {{}, command}).has_value());
+  REQUIRE(world.replica(3).submit(world.now(world[3]), command).has_value());
   for (int i = 0; i < 6; ++i) {
     world.turn();
   }
@@ -242,7 +242,7 @@ TEST_CASE("RESUME works before READY: it clears the mark in the order [rule 7.B7
   resume.generation = Generation{base::value(session.generation) + 1};
   resume.secret.bits.fill(std::byte{1});
   resume.instance.bits.fill(std::byte{2});
-  REQUIRE(world.replica(3).submit(world.now(world[3]), {{}, resume}).has_value());
+  REQUIRE(world.replica(3).submit(world.now(world[3]), resume).has_value());
   for (int i = 0; i < 4; ++i) {
     world.order(1);
     for (const std::uint32_t node : {1u, 2u, 3u}) {
