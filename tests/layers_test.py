@@ -2,7 +2,9 @@
 """Fails when a source file includes or says what its layer must not.
 
   layers_test.py sources ROOT                     the rules of STYLE.md, "Layers", on every tracked source
-  layers_test.py mutants ROOT SIMULATOR SHIPPED.. planted bugs are in the simulator and in nothing that ships
+  layers_test.py mutants ROOT SIMULATOR[:TEST..] SHIPPED..
+                                                  planted bugs are in the simulator, or in a test of what it does not
+                                                  run, and in nothing that ships
   layers_test.py planted                          each rule must find the violation that is planted for it
 """
 
@@ -230,14 +232,17 @@ def mutants_of(root):
     return sorted(names)
 
 
-def check_mutants(root, simulator, shipped):
+def check_mutants(root, planted, shipped):
+    """`planted`: the programs of which one has to know each mutant."""
     found = []
     mutants = mutants_of(root)
     if not mutants:
         return ["no mutant in the sources: nothing was checked"]
-    with open(simulator, "rb") as file:
-        image = file.read()
-    found += [f"{simulator}: knows nothing of mutant {name}" for name in mutants if name.encode() not in image]
+    image = b""
+    for program in planted:
+        with open(program, "rb") as file:
+            image += file.read()
+    found += [f"{', '.join(planted)}: knows nothing of mutant {name}" for name in mutants if name.encode() not in image]
     for program in shipped:
         with open(program, "rb") as file:
             image = file.read()
@@ -320,10 +325,12 @@ def check_planted():
 
         with open(os.path.join(root, "lockd/pure.cc"), "w", encoding="utf-8") as file:
             file.write('bool b = MUTANT("told_too_early") || MUTANT("only_in_source");\n')
-        for name, image in ("simulator", b"..told_too_early\0.."), ("clean", b"...."), ("leaky", b"told_too_early"):
+            file.write('bool c = MUTANT("only_in_test");\n')
+        for name, image in (("simulator", b"..told_too_early\0.."), ("test", b"only_in_test"), ("clean", b"...."),
+                            ("leaky", b"told_too_early")):
             with open(os.path.join(root, name), "wb") as file:
                 file.write(image)
-        answer = check_mutants(root, os.path.join(root, "simulator"),
+        answer = check_mutants(root, [os.path.join(root, "simulator"), os.path.join(root, "test")],
                                [os.path.join(root, "clean"), os.path.join(root, "leaky")])
         if len(answer) != 2 or "only_in_source" not in answer[0] or "leaky" not in answer[1]:
             found.append(f"mutants: got {answer}")
@@ -334,7 +341,7 @@ def main(arguments):
     if len(arguments) == 2 and arguments[0] == "sources":
         found = check_sources(arguments[1])
     elif len(arguments) > 3 and arguments[0] == "mutants":
-        found = check_mutants(arguments[1], arguments[2], arguments[3:])
+        found = check_mutants(arguments[1], arguments[2].split(":"), arguments[3:])
     elif arguments == ["planted"]:
         found = check_planted()
     else:

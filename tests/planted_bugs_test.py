@@ -6,7 +6,7 @@ usage: planted_bugs_test.py ROOT PROGRAM...
 A program is a doctest one of mutable code (cmake/targets.cmake). A bug that a table of docs/safety.md or docs/testing.md
 names is looked for by the tests beside it alone: so each of these rows is shown to be true. The others are looked for by
 all tests. Bugs that a scenario finds are shown by CTest's scenario_NAME_finds_BUG. Those of docs/testing.md break the lock
-table, which has a model of its own: the simulator does not list them.
+table or the barrier table, which have models of their own: the simulator does not list them.
 """
 import os
 import re
@@ -16,8 +16,9 @@ import sys
 import rule_table_test
 
 SECONDS = 300  # For one program. A bug that makes a test wait for ever ends this one: it needs a better test.
-TABLES = {"safety.md": "Each claim, and the test that would fail",
-          "testing.md": "Each rule of the lock table, and the test that would fail"}
+OF_TABLES = [("testing.md", "Each rule of the lock table, and the test that would fail"),
+             ("testing.md", "Each rule of barriers, and the test that would fail")]
+TABLES = [("safety.md", "Each claim, and the test that would fail"), *OF_TABLES]
 
 
 def rare(root):
@@ -26,12 +27,12 @@ def rare(root):
     return re.findall(r'^    {"(\w+)"', source.split("kRareMutants", 1)[1].split("};", 1)[0], re.MULTILINE)
 
 
-def rows(root, page):
-    return rule_table_test.rows(rule_table_test.read(root, "docs", page), TABLES[page], 3)
+def rows(root, page, heading):
+    return rule_table_test.rows(rule_table_test.read(root, "docs", page), heading, 3)
 
 
-def of_lock_table(root):
-    return [bug for _, _, bugs in rows(root, "testing.md") for bug in rule_table_test.names(bugs)]
+def of_tables(root):
+    return [bug for table in OF_TABLES for _, _, bugs in rows(root, *table) for bug in rule_table_test.names(bugs)]
 
 
 def of_scenarios(root):
@@ -43,7 +44,7 @@ def of_scenarios(root):
 def titles(root):
     """{bug: titles of the tests that are to find it}"""
     found = {}
-    for _, tests, bugs in [row for page in TABLES for row in rows(root, page)]:
+    for _, tests, bugs in [row for table in TABLES for row in rows(root, *table)]:
         for bug in rule_table_test.names(bugs):
             found.setdefault(bug, []).extend(
                 test.split(": ", 1)[1] for test in rule_table_test.names(tests) if ".cc: " in test)
@@ -60,7 +61,7 @@ def fails(program, bug, wanted):
 
 def main(root, *programs):
     wanted, shown, missed = titles(root), of_scenarios(root), []
-    bugs = [bug for bug in rare(root) + of_lock_table(root) if bug not in shown]
+    bugs = [bug for bug in rare(root) + of_tables(root) if bug not in shown]
     for bug in bugs:
         finder = next((program for program in programs if fails(program, bug, wanted.get(bug))), None)
         print(f"{bug}: {os.path.basename(finder) if finder else 'NOT FOUND'}", flush=True)

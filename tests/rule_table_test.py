@@ -19,7 +19,7 @@ def read(*path):
 
 def rows(page, heading, columns):
     """The cells of the table's rows, the head left out."""
-    table = page.split(f"### {heading}", 1)[1].split("\n## ", 1)[0]
+    table = re.split("\n##+ ", page.split(f"### {heading}", 1)[1], maxsplit=1)[0]
     lines = [line for line in table.splitlines() if line.startswith("|")]
     for line in lines[2:]:
         cells = [cell.strip() for cell in line.strip().removeprefix("|").removesuffix("|").split("|")]
