@@ -151,7 +151,7 @@ bool Daemon::may_leave(Instant now) const {
 }
 
 void Daemon::note_phase(Instant now) {
-  const State* table = watchers_.size() > 0 ? replica_.last_table() : nullptr;
+  const State* table = replica_.last_table();
   const bool cold = table != nullptr && table->cold();
   if (replica_.phase() != phase_) {
     events_.push_back(PhaseChanged{phase_, replica_.status(now)});

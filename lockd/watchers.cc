@@ -155,6 +155,7 @@ void Watchers::offer(WatchedEvent kind, protocol::Response event) {
 void Watchers::push(std::vector<ConnectionId> to, protocol::Response event) {
   if (pending_.size() < config_.pending_max) {
     pending_.push_back({std::move(to), std::move(event)});
+    overflown_ = false;
   } else if (!overflown_) {
     overflown_ = true;
     resync();
@@ -172,7 +173,6 @@ std::optional<Watchers::News> Watchers::poll() {
   if (pending_.empty()) return std::nullopt;
   News news = std::move(pending_.front());
   pending_.pop_front();
-  overflown_ = overflown_ && !pending_.empty();
   return news;
 }
 

@@ -114,7 +114,7 @@ class Watchers final : public TableWatcher {
   std::uint64_t lockspaces_digest_ = 0;
   std::map<std::string, Known> lockspaces_;
   std::deque<News> pending_;
-  bool overflown_ = false;  // The last of them says so.
+  bool overflown_ = false;  // Something was left out since the last that was kept.
   WatchersStatistics statistics_;
 };
 

@@ -298,13 +298,20 @@ TEST_CASE("more at one moment than is kept begins the stream anew, once") {
   Watchers watchers(config, queries);
   const ConnectionId id{1};
   REQUIRE(watchers.begin(id, all(), nullptr));
-  for (int i = 0; i < 5; ++i) watchers.on_quorum({}, {});
-  Words told;
-  while (const auto news = watchers.poll()) {
-    CHECK(news->to == std::vector<ConnectionId>{id});
-    for (const auto& event : watchers.take(id, 0, news->event)) told.push_back(word_of(event));
+  for (const bool again : {false, true}) {
+    CAPTURE(again);
+    for (int i = 0; i < 5; ++i) watchers.on_quorum({}, {});
+    Words told;
+    while (const auto news = watchers.poll()) {
+      CHECK(news->to == std::vector<ConnectionId>{id});
+      for (const auto& event : watchers.take(id, 0, news->event)) told.push_back(word_of(event));
+    }
+    CHECK(told == Words{"not primary", "not primary", "resync"});
+    for (int i = 0; i < 5; ++i) watchers.on_quorum({}, {});
+    watchers.end(id);
+    CHECK_FALSE(watchers.poll().has_value());
+    REQUIRE(watchers.begin(id, all(), nullptr));
   }
-  CHECK(told == Words{"not primary", "not primary", "resync"});
 }
 
 TEST_CASE("a connection has one stream: another watch takes its place, none ends it") {
