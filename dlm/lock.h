@@ -161,6 +161,13 @@ struct Effect {
 
 using Effects = std::vector<Effect>;
 
+// A lock that is gone from the table, for those who watch: its effect names no resource.
+struct Gone {
+  LockName lock;
+  std::string lockspace;
+  std::string resource;
+};
+
 std::string_view to_string(Effect::Kind kind);
 
 // Part of the replicated behaviour: must be the same on every node of a cluster.

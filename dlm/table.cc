@@ -418,6 +418,10 @@ void Table::remove(Slot slot) {
   const Slot resource = store_.locks()[slot].resource;
   const bool last = alone(store_.locks()[slot]);
   const bool waited = !store_.locks()[slot].granted();
+  if (notes_gone_) {
+    const LockView gone = view(store_.locks()[slot]);
+    gone_.push_back({gone.lock, base::text_of(gone.on.lockspace), base::text_of(gone.on.resource)});
+  }
   store_.remove_lock(slot);
   if (last) {
     store_.drop_if_unused(resource);

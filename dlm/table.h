@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -72,6 +73,11 @@ class Table {
   // The deadlocks that the calls since the last one have found, each told as an effect to its
   // victim.
   std::vector<Deadlock> take_deadlocks();
+
+  // Whether it is noted which locks go; and those that went since the last time. For who watches:
+  // nothing is decided by it.
+  void note_gone(bool wanted) { notes_gone_ = wanted; }
+  std::vector<Gone> take_gone() { return std::exchange(gone_, {}); }
 
   // The next fencing token. Session ids, too, come from this counter, and so do places in queues:
   // tokens grow, but not by ones.
@@ -203,6 +209,8 @@ class Table {
 
   // Not part of the state: what the caller takes.
   std::vector<Deadlock> deadlocks_;
+  std::vector<Gone> gone_;
+  bool notes_gone_ = false;
 
   // While a request is executed: resources whose queues have to be looked at, and owners that wait
   // and were granted something.

@@ -193,7 +193,8 @@ base::Result<protocol::Response, int> Client::query(protocol::Request question) 
   const std::optional<protocol::Response> answer = std::move(answers_[id]);
   answers_.erase(id);
   if (answer) return *answer;
-  machine_.forget_query(id);
+  machine_.forget_query(read_clocks(), id);
+  finish_turn();
   return base::error(disabled_ != 0 ? disabled_ : LOCK_ERROR_DAEMON_GONE);
 }
 

@@ -4,7 +4,7 @@
 //
 // No thread of its own: of the threads that wait, one polls for all of them. The class is spread
 // over client.cc (turning, and what is not about locks), client_events.cc (what the machine tells),
-// client_dispatch.cc, client_locks.cc and client_lockspaces.cc.
+// client_dispatch.cc, client_locks.cc, client_lockspaces.cc and client_watch.cc.
 #pragma once
 
 #include <liblock/lockspace.h>
@@ -12,6 +12,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -96,6 +97,11 @@ class Client {
   // Asks, and waits for the answer.
   base::Result<protocol::Response, int> query(protocol::Request question);
 
+  // Gives what a watch tells to `tell`, one by one and without holding anything, until that answers
+  // something else than 0; nothing when `idle` has passed. Returns that answer, or an error.
+  int watch(protocol::Watch wish, Timeout idle,
+            const std::function<int(const protocol::Response* news)>& tell);
+
   // A copy in a forked child: nothing else may be called then but close().
   bool forked() const;
   int poll_fd() const { return link_.poll_fd(); }
@@ -130,6 +136,7 @@ class Client {
   void finish_turn();
   int error_of(CallError error) const;
   int unavailable() const;
+  int end_of_watch() const;
 
   // client_events.cc
   void on(const Opened&) { refused_ = 0; }
@@ -149,6 +156,7 @@ class Client {
   void on(const LockspaceChanged& changed);
   void on(const LockspaceGone& gone);
   void on(const QueryAnswered& answered);
+  void on(const Watched& watched);
   void on(const Refused& refused);
   void on(const Disabled& disabled);
   void on_jeopardy_news(bool jeopardy);
@@ -189,6 +197,7 @@ class Client {
   std::map<RequestId, Waiter> waiters_;  // By what they wait for: acquire, conversion, release, ...
   std::map<RequestId, Notify> notify_;   // By lock.
   std::map<std::uint32_t, std::optional<protocol::Response>> answers_;
+  std::deque<protocol::Response> news_;  // Of the watch.
   DeadlockLog deadlocks_;
   Listeners listeners_;
   Due due_;

@@ -8,6 +8,8 @@
 namespace liblock {
 namespace {
 
+constexpr std::size_t kNewsMax = 4096;
+
 lock_outcome outcome_of(int error, const Granted& lock) {
   lock_outcome outcome{};
   outcome.size = sizeof outcome;
@@ -107,6 +109,20 @@ void Client::on(const LockspaceGone& gone) {
 void Client::on(const QueryAnswered& answered) {
   const auto found = answers_.find(answered.query);
   if (found != answers_.end()) found->second = answered.answer;
+}
+
+// While the callback of the watch takes its time other threads hear more: of what is too much, how
+// much it was.
+void Client::on(const Watched& watched) {
+  if (news_.size() < kNewsMax) {
+    news_.push_back(watched.news);
+    return;
+  }
+  auto* gap = std::get_if<protocol::WatchGap>(&news_.back());
+  if (gap == nullptr) gap = &std::get<protocol::WatchGap>(news_.emplace_back(protocol::WatchGap{}));
+  const auto* later = std::get_if<protocol::WatchGap>(&watched.news);
+  gap->resync = gap->resync || (later != nullptr && later->resync);
+  gap->lost += later != nullptr ? later->lost : 1;
 }
 
 void Client::on(const Refused& refused) {

@@ -159,9 +159,11 @@ class ClientMachine {
                                           protocol::JoinKind kind, std::uint16_t permissions);
   base::Result<RequestId, CallError> leave(Instant now, std::string_view lockspace, bool force);
 
-  // List, Show, or a query without arguments; its `query` is set here. QueryAnswered follows.
+  // List, Show, or a query without arguments; its `query` is set here. QueryAnswered follows. Of a
+  // Watch, of which there is one at a time, Watched follows again and again, across connections,
+  // until it is forgotten.
   base::Result<std::uint32_t, CallError> query(Instant now, protocol::Request question);
-  void forget_query(std::uint32_t query) { queries_.erase(query); }
+  void forget_query(Instant now, std::uint32_t query);
 
   // Ends the session. Nothing is held any more; Closed follows when the daemon knows or is gone.
   void close(Instant now);
@@ -242,6 +244,13 @@ class ClientMachine {
   void on(const protocol::Why& why);
   void on(const protocol::DeadlockAnswer& answer);
   void on(const protocol::LockspacesPage& page);
+  void on(const protocol::WatchGap& gap);
+  void on(const protocol::LockWatched& lock);
+  void on(const protocol::DeadlockWatched& deadlock);
+  void on(const protocol::SessionWatched& session);
+  void on(const protocol::LockspaceWatched& lockspace);
+  void on(const protocol::ConfigurationWatched& configuration);
+  void on(const protocol::QuorumWatched& quorum);
 
   // What only an EVS instance may be told.
   template <typename Other>
@@ -264,6 +273,7 @@ class ClientMachine {
   void take_early_blocks(RequestId acquire);
   void end_wait(const ReleaseCommand& release);
   void on_answer(std::uint32_t query, protocol::Response answer);
+  void on_news(std::uint32_t query, protocol::Response news);
 
   bool joining(const std::string& lockspace);
 
@@ -317,6 +327,7 @@ class ClientMachine {
 
   std::uint32_t last_query_ = 0;
   std::map<std::uint32_t, Query> queries_;
+  std::optional<std::uint32_t> watch_;  // The one of them that is a Watch.
 
   base::Buffer out_;
   std::deque<Event> events_;

@@ -40,6 +40,33 @@ void ClientMachine::on(const protocol::LockspacesPage& page) {
   on_answer(page.query, page);
 }
 
+void ClientMachine::on(const protocol::WatchGap& gap) {
+  on_news(gap.query, gap);
+}
+void ClientMachine::on(const protocol::LockWatched& lock) {
+  on_news(lock.query, lock);
+}
+void ClientMachine::on(const protocol::DeadlockWatched& deadlock) {
+  on_news(deadlock.query, deadlock);
+}
+void ClientMachine::on(const protocol::SessionWatched& session) {
+  on_news(session.query, session);
+}
+void ClientMachine::on(const protocol::LockspaceWatched& lockspace) {
+  on_news(lockspace.query, lockspace);
+}
+void ClientMachine::on(const protocol::ConfigurationWatched& configuration) {
+  on_news(configuration.query, configuration);
+}
+void ClientMachine::on(const protocol::QuorumWatched& quorum) {
+  on_news(quorum.query, quorum);
+}
+
+// Of a watch there is more to come.
+void ClientMachine::on_news(std::uint32_t query, protocol::Response news) {
+  if (watch_ == query) events_.push_back(Watched{query, std::move(news)});
+}
+
 void ClientMachine::on_answer(std::uint32_t query, protocol::Response answer) {
   if (queries_.erase(query) != 0) events_.push_back(QueryAnswered{query, std::move(answer)});
 }
@@ -76,12 +103,32 @@ base::Result<std::uint32_t, CallError> ClientMachine::query(Instant now,
     deadlock->query = id;
   } else if (auto* lockspaces = std::get_if<protocol::LockspacesQuery>(&question)) {
     lockspaces->query = id;
+  } else if (auto* watch = std::get_if<protocol::Watch>(&question)) {
+    watch->query = id;
+    if (watch->lockspace.size() > protocol::kLockspaceBytesMax ||
+        watch->resource.size() > protocol::kResourceBytesMax) {
+      return base::error(CallError::invalid);
+    }
+    if (watch_) return base::error(CallError::limit);
+    watch_ = id;
   } else {
     return base::error(CallError::invalid);
   }
   queries_.emplace(id, Query{std::move(question), false});
   flush();
   return id;
+}
+
+void ClientMachine::forget_query(Instant now, std::uint32_t query) {
+  begin(now);
+  queries_.erase(query);
+  if (watch_ != query) return;
+  watch_.reset();
+  if (!open() || connection_->hanging_up || closing_) return;
+  protocol::Watch end;
+  end.query = query;
+  end.events = 0;
+  send(end);
 }
 
 }  // namespace liblock

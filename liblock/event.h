@@ -132,6 +132,12 @@ struct QueryAnswered {
   protocol::Response answer;  // ListPage, ShowPage, Status or Members.
 };
 
+// Of a watch; each connection's begin with WatchGap.
+struct Watched {
+  std::uint32_t query = 0;
+  protocol::Response news;  // One of liblock/protocol/watch_messages.h.
+};
+
 // The daemon, or what answers in its place, does not want us now; the machine tries again.
 struct Refused {
   protocol::Refusal refusal = protocol::Refusal::malformed;
@@ -150,6 +156,6 @@ struct Closed {};
 using Event =
     std::variant<Opened, GrantLost, JeopardyBegan, JeopardyEnded, SessionLost, Granted, GrantedAll,
                  Failed, Converted, ConversionFailed, Released, Blocked, Done, LockspaceChanged,
-                 LockspaceGone, QueryAnswered, Refused, Disabled, Closed>;
+                 LockspaceGone, QueryAnswered, Watched, Refused, Disabled, Closed>;
 
 }  // namespace liblock

@@ -28,15 +28,20 @@ Daemon::Daemon(const DaemonConfig& config, base::Processor self, std::optional<R
       replica_(config.replica, self, std::move(record)),
       queries_(config.queries, self, replica_),
       instances_(config.instances),
-      sessions_(config.sessions, self, replica_, queries_, instances_, std::move(draw_secret)) {}
+      watchers_(config.watchers, queries_),
+      sessions_(config.sessions, self, replica_, queries_, instances_, watchers_,
+                std::move(draw_secret)) {}
 
 void Daemon::handle_event(Instant now, evs::Event&& event) {
+  replica_.set_watcher(watchers_.size() > 0 ? &watchers_ : nullptr);
   if (auto* delivery = std::get_if<evs::Delivery>(&event)) {
     return handle_delivery(now, std::move(*delivery));
   }
   const auto& change = std::get<evs::ConfigurationChange>(event);
   events_.push_back(ConfigurationChanged{change});
   sessions_.tell_instances(instances_.on_configuration(change));
+  watchers_.on_configuration(now, change);
+  sessions_.tell_watchers();
   replica_.handle_event(now, std::move(event));
 }
 
@@ -45,6 +50,7 @@ void Daemon::handle_delivery(Instant now, evs::Delivery&& delivery) {
   if (kind == static_cast<std::byte>(PayloadKind::replica)) {
     delivery.payload.pop_back();
     replica_.handle_event(now, std::move(delivery));
+    sessions_.tell_watchers();
   } else if (kind == static_cast<std::byte>(PayloadKind::group)) {
     delivery.payload.pop_back();
     const auto news = instances_.on_delivery(delivery, delivery.payload);
@@ -145,10 +151,17 @@ bool Daemon::may_leave(Instant now) const {
 }
 
 void Daemon::note_phase(Instant now) {
+  const State* table = replica_.last_table();
+  const bool cold = table != nullptr && table->cold();
   if (replica_.phase() != phase_) {
     events_.push_back(PhaseChanged{phase_, replica_.status(now)});
-    phase_ = replica_.phase();
   }
+  if (watchers_.size() > 0 && (replica_.phase() != phase_ || cold != cold_)) {
+    watchers_.on_quorum(now, queries_.answer(now, liblock::protocol::StatusQuery{}));
+    sessions_.tell_watchers();
+  }
+  phase_ = replica_.phase();
+  cold_ = cold;
   if (failure() && !std::exchange(failure_noted_, true))
     events_.push_back(DaemonFailed{*failure()});
 }

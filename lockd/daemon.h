@@ -46,6 +46,7 @@
 #include "lockd/record.h"
 #include "lockd/replica.h"
 #include "lockd/sessions.h"
+#include "lockd/watchers.h"
 
 namespace lockd {
 
@@ -54,6 +55,7 @@ struct DaemonConfig {
   SessionsConfig sessions;
   InstancesConfig instances;
   QueriesConfig queries;
+  WatchersConfig watchers;
 
   // A daemon that leaves waits this long at most for another member to have loaded the table that
   // it holds alone [rule 7.B6].
@@ -145,9 +147,11 @@ class Daemon {
   Replica replica_;
   Queries queries_;
   Instances instances_;
+  Watchers watchers_;
   Sessions sessions_;
   std::uint64_t foreign_payloads_ = 0;
   ReplicaPhase phase_ = ReplicaPhase::inactive;
+  bool cold_ = false;  // As watchers know it.
   bool failure_noted_ = false;
   std::optional<Instant> stopping_;
   std::deque<DaemonEvent> events_;

@@ -62,7 +62,8 @@ const LockspaceMember* Lockspace::member(base::NodeId node) const {
 bool Lockspace::lets(std::uint32_t by_uid, std::uint32_t by_gid) const {
   constexpr unsigned kWrite = 2;
   const unsigned shift = by_uid == uid ? 6 : by_gid == gid ? 3 : 0;
-  return by_uid == 0 || (permissions >> shift & kWrite) != 0;
+  const bool lets = by_uid == 0 || (permissions >> shift & kWrite) != 0;
+  return lets || MUTANT("lockspace_permissions_ignored");
 }
 
 const Lockspace* LockspaceTable::find(const std::string& name) const {
@@ -108,8 +109,11 @@ void LockspaceTable::join(const std::string& name, const Processor& processor, s
     const auto taken = [&](const LockspaceMember& member) {
       return member.slot == slot && !MUTANT("lockspace_slot_twice");
     };
+    const auto inherited = [&](const LockspaceMember& member) {
+      return member.slot == slot && !MUTANT("lockspace_slot_inherited");
+    };
     while (std::any_of(lockspace.members.begin(), lockspace.members.end(), taken) ||
-           std::any_of(lockspace.gone.begin(), lockspace.gone.end(), taken)) {
+           std::any_of(lockspace.gone.begin(), lockspace.gone.end(), inherited)) {
       ++slot;
     }
     const auto behind =
@@ -124,7 +128,7 @@ void LockspaceTable::leave(const std::string& name, base::NodeId node) {
   edit(name, [&](Lockspace& lockspace) {
     for (auto at = lockspace.members.begin(); at != lockspace.members.end(); ++at) {
       if (at->processor.node != node) continue;
-      if (--at->uses > 0) return;
+      if (--at->uses > 0 && !MUTANT("lockspace_left_with_first_leave")) return;
       lockspace.members.erase(at);
       ++lockspace.generation;
       return;

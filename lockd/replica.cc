@@ -309,6 +309,9 @@ const ReplicaStatistics& Replica::statistics() const {
 const std::optional<std::string>& Replica::stop_reason() const {
   return impl_->stop_reason();
 }
+void Replica::set_watcher(TableWatcher* watcher) {
+  impl_->set_watcher(watcher);
+}
 void Replica::set_observer(ReplicaObserver* observer) {
   impl_->set_observer(observer);
 }

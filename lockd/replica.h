@@ -27,6 +27,7 @@
 #include "lockd/replica_config.h"
 #include "lockd/replica_observer.h"
 #include "lockd/state.h"
+#include "lockd/table_watcher.h"
 
 namespace lockd {
 
@@ -181,6 +182,9 @@ class Replica {
   // Set once and for ever when the state was found to differ from the others', or reasoning failed
   // in a way that only stopping makes safe: the daemon must stop loudly.
   const std::optional<std::string>& stop_reason() const;
+
+  // Borrowed; null while nobody watches, which costs nothing.
+  void set_watcher(TableWatcher* watcher);
 
   // For tests and simulation. The observer is borrowed; null for none.
   void set_observer(ReplicaObserver* observer);

@@ -46,6 +46,7 @@ class Replica::Impl {
   std::optional<Effect> poll_effect();
   std::optional<Duration> next_timeout() const;
 
+  void set_watcher(TableWatcher* watcher) { watcher_ = watcher; }
   void set_observer(ReplicaObserver* observer) { observer_ = observer; }
   const Lease& lease() const { return lease_; }
   const State* table() const { return serving() ? &table_->state : nullptr; }
@@ -160,6 +161,7 @@ class Replica::Impl {
   const Processor self_;
 
   ReplicaObserver* observer_ = nullptr;
+  TableWatcher* watcher_ = nullptr;
   const evs::Delivery* delivering_ = nullptr;  // During its handler.
   std::optional<std::string> stop_reason_;
   ReplicaStatistics statistics_;

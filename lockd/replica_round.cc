@@ -171,6 +171,7 @@ void Replica::Impl::begin_epoch(Instant now, const Activate& activate) {
     cold_wait_ = ColdWait{regular_.id, *stamps_.install(regular_.id), activate.cold_lease};
     ++statistics_.cold_starts;
     discard_effects();
+    if (watcher_ != nullptr) watcher_->replaced(table_->state);
     return;
   }
   const bool holder = std::binary_search(choice.holders.begin(), choice.holders.end(), self_);
@@ -181,6 +182,7 @@ void Replica::Impl::begin_epoch(Instant now, const Activate& activate) {
     Effects effects;
     apply_activate(activate, table_->state, effects);
     note_applied(*delivering_, table_->state, effects);
+    if (watcher_ != nullptr) watcher_->departed(table_->state, effects);
     take_effects(now, std::move(effects), 0);
     return;
   }

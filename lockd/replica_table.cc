@@ -82,8 +82,10 @@ void Replica::Impl::on(Instant now, const Processor& origin, Ordered&& m) {
     ++statistics_.applied;
     statistics_.applied_in_transition += in_transition_ ? 1 : 0;
     Effects effects;
+    table_->state.set_watched(watcher_ != nullptr);
     table_->state.apply(origin, m.command, effects);
     note_applied(*delivering_, table_->state, effects);
+    if (watcher_ != nullptr) watcher_->applied(m.command, table_->state, effects);
     take_effects(now, std::move(effects), origin == self_ ? m.number : 0);
   } else if (staging_) {
     if (!log_in_staging()) {
@@ -246,6 +248,7 @@ void Replica::Impl::adopt_staging(Instant now) {
   if (cold && (!cold_wait_ || cold_wait_->ring != *cold)) {
     cold_wait_ = ColdWait{*cold, *stamps_.install(regular_.id), table_->state.longest_lease()};
   }
+  if (watcher_ != nullptr) watcher_->replaced(table_->state);
   ++statistics_.snapshots_loaded;
   if (serving()) {
     ++table_version_;

@@ -163,7 +163,7 @@ base::Result<void, std::string> Service::open(const Config& config, evs::net::Ke
   if (trace_ != nullptr) trace_->begin(member_->node().self());
 
   DaemonConfig settings = DaemonConfig::from(config.replica());
-  settings.replica.booted_at = booted_at();
+  settings.replica.booted_at = settings.watchers.booted_at = booted_at();
   settings.sessions.uid = geteuid();
   settings.sessions.connections_max = config.connections_max;
   settings.sessions.unwritten_bytes_max = config.unwritten_bytes_max;

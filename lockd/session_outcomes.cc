@@ -199,6 +199,12 @@ void Sessions::on(Instant now, const Resumed& resumed) {
         welcome(now, *slot);
       }
       for (auto& [request, body] : slot->unanswered) submit_request(now, *slot, request, body);
+      // What was said of patience meanwhile was said by the attachment before.
+      if (!MUTANT("sessions_patience_lost_at_resume")) {
+        for (const auto& [request, end] : slot->patience) {
+          patience_.emplace(end, slot->id, request);
+        }
+      }
       tell_waiting(now, *slot);
       tell_again(now, *slot);
       return;
@@ -238,7 +244,10 @@ void Sessions::on(Instant now, const Replied& replied) {
   const auto* cancel = std::get_if<Cancel>(&found->second);
   const bool cancels = cancel != nullptr;
   if (cancels && status == Status::cancelled) {
-    std::erase_if(slot->waiting, [&](const auto& wait) { return wait.second == cancel->lock; });
+    const std::map<RequestId, RequestId> waiting = slot->waiting;
+    for (const auto& [waits, of] : waiting) {
+      if (of == cancel->lock) end_wait(*slot, waits);
+    }
   }
   if (is_last_part(*found, request)) slot->unanswered.erase(found);
 
@@ -252,7 +261,7 @@ void Sessions::on(Instant now, const Replied& replied) {
 void Sessions::on(Instant now, const Settled& settled) {
   SessionSlot* slot = find_attached(settled.session, settled.generation);
   if (slot == nullptr) return;
-  if (slot->waiting.erase(settled.reply.request) == 0) return;
+  if (!end_wait(*slot, settled.reply.request)) return;
   answer(now, *slot, settled.reply, answer_to(settled.reply.status, false));
 }
 
@@ -338,11 +347,27 @@ void Sessions::answer_from_table(Instant now, SessionSlot& slot, RequestId reque
 
 // It stands in the queue: from now on its patience counts.
 void Sessions::wait_for(Instant now, SessionSlot& slot, RequestId request, RequestId lock) {
+  end_wait(slot, request);
   slot.waiting[request] = lock;
   const auto view = replica_.table()->find_lock(slot.id, lock);
   if (!view || !view->waiting || view->request != request || view->patience == 0) return;
-  patience_.emplace(now.boot + std::chrono::milliseconds(view->patience),
-                    std::pair(slot.id, request));
+  const base::Duration end = now.boot + std::chrono::milliseconds(view->patience);
+  slot.patience[request] = end;
+  patience_.emplace(end, slot.id, request);
+}
+
+// False if it did not wait.
+bool Sessions::end_wait(SessionSlot& slot, RequestId request) {
+  const auto patience = slot.patience.find(request);
+  if (patience != slot.patience.end()) {
+    patience_.erase({patience->second, slot.id, request});
+    slot.patience.erase(patience);
+  }
+  return slot.waiting.erase(request) != 0;
+}
+
+void Sessions::end_waits(SessionSlot& slot) {
+  while (!slot.waiting.empty()) end_wait(slot, slot.waiting.begin()->first);
 }
 
 // Grants whose telling was lost with an old table, or held back from the client of an orphan.
@@ -351,7 +376,7 @@ void Sessions::tell_waiting(Instant now, SessionSlot& slot) {
   for (const auto& [request, lock] : waiting) {
     const auto view = replica_.table()->find_lock(slot.id, lock);
     if (view && view->waiting && view->request == request) continue;
-    slot.waiting.erase(request);
+    end_wait(slot, request);
     answer_from_table(now, slot, request, lock);
   }
 }
@@ -366,6 +391,7 @@ void Sessions::tell_again(Instant now, SessionSlot& slot) {
     send(now, *slot.connection, protocol::Blocks{lock.lock.acquired_by, lock.token, lock.notified});
   }
   for (const auto& [name, lockspace] : table.lockspaces().all()) {
+    if (MUTANT("sessions_lockspace_untold_at_resume")) continue;
     if (lockspace.users.count(slot.id) != 0) tell_lockspace(now, slot, name);
   }
 }

@@ -69,6 +69,9 @@ struct SessionSlot {
   // acquire.
   std::map<base::RequestId, base::RequestId> waiting;
 
+  // When the patience of these ends that have one, on the boot clock.
+  std::map<base::RequestId, base::Duration> patience;
+
   // The client lives, and has the answers to all requests up to this one.
   void hear(Instant now, base::RequestId client_acknowledged);
 };

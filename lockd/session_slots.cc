@@ -133,7 +133,7 @@ void Sessions::order_resume(Instant now, SessionSlot& slot) {
 void Sessions::order_close(Instant now, SessionSlot& slot) {
   slot.phase = Phase::closing;
   slot.unanswered.clear();
-  slot.waiting.clear();
+  end_waits(slot);
   submit(now, Close{slot.id, slot.generation});
 }
 
@@ -179,6 +179,7 @@ void Sessions::release(SessionId id) {
   const auto count = sessions_of_.find(found->second.uid);
   if (--count->second == 0) sessions_of_.erase(count);
   discard_backlog(id);
+  end_waits(found->second);
   slots_.erase(found);
 }
 
@@ -203,19 +204,17 @@ void Sessions::advance(Instant now) {
 
 std::optional<base::Duration> Sessions::next_timeout() const {
   if (patience_.empty()) return next_sweep_;
-  const base::Duration end = patience_.begin()->first;
+  const base::Duration end = std::get<base::Duration>(*patience_.begin());
   return next_sweep_ ? std::min(*next_sweep_, end) : end;
 }
 
 void Sessions::end_patience(Instant now) {
-  while (!patience_.empty() && patience_.begin()->first <= now.boot) {
-    const auto [session, request] = patience_.begin()->second;
+  while (!patience_.empty() && std::get<base::Duration>(*patience_.begin()) <= now.boot) {
+    const auto [end, session, request] = *patience_.begin();
     patience_.erase(patience_.begin());
-    const SessionSlot* slot = find(session);
-    if (slot == nullptr || slot->phase != Phase::attached) continue;
-    const auto waiting = slot->waiting.find(request);
-    if (waiting == slot->waiting.end()) continue;
-    submit(now, TimeOut{session, slot->generation, waiting->second, request});
+    const SessionSlot& slot = slots_.at(session);
+    if (slot.phase != Phase::attached || MUTANT("sessions_patience_without_end")) continue;
+    submit(now, TimeOut{session, slot.generation, slot.waiting.at(request), request});
   }
 }
 
@@ -288,10 +287,15 @@ void Sessions::shut_down(Instant now) {
 
 void Sessions::check_invariants() const {
   std::map<std::uint32_t, std::size_t> sessions_of;
+  std::size_t impatient = 0;
   for (const auto& [id, slot] : slots_) {
     CHECK(slot.id == id);
     ++sessions_of[slot.uid];
     CHECK(slot.unanswered.size() <= protocol::kInFlightMax);
+    for (const auto& [request, end] : slot.patience) {
+      CHECK(slot.waiting.count(request) == 1);
+      impatient += patience_.count({end, id, request});
+    }
     if (!slot.connection) continue;
     const auto found = connections_.find(*slot.connection);
     CHECK(found != connections_.end());
@@ -305,6 +309,7 @@ void Sessions::check_invariants() const {
     CHECK(opening != nullptr && opening->number == number);
   }
   CHECK(sessions_of == sessions_of_);
+  CHECK(patience_.size() == impatient);
 }
 
 }  // namespace lockd

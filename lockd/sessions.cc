@@ -44,12 +44,14 @@ SessionId session_of(const Command::Body& body) {
 }  // namespace
 
 Sessions::Sessions(const SessionsConfig& config, base::Processor self, Replica& replica,
-                   Queries& queries, Instances& instances, std::function<Secret()> draw_secret)
+                   Queries& queries, Instances& instances, Watchers& watchers,
+                   std::function<Secret()> draw_secret)
     : config_(config),
       self_(self),
       replica_(replica),
       queries_(queries),
       instances_(instances),
+      watchers_(watchers),
       draw_secret_(std::move(draw_secret)) {}
 
 // ---- Connections ----
@@ -127,6 +129,9 @@ void Sessions::wrote(ConnectionId id, std::size_t bytes) {
   Connection* connection = find(id);
   if (connection == nullptr) return;
   connection->wire.wrote(bytes);
+  if (const auto gap = watchers_.take_gap(id, connection->wire.unwritten().size())) {
+    tell_watcher(id, *gap);
+  }
   if (std::holds_alternative<CutOff>(connection->stage) && connection->wire.unwritten().empty()) {
     close(id);
   }
@@ -210,6 +215,7 @@ void Sessions::forget(ConnectionId id) {
   count_down(connections_of_, found->second.wire.peer().uid);
   connections_.erase(found);
   instances_.close(id);
+  watchers_.end(id);
 }
 
 // ---- Requests ----
@@ -317,7 +323,7 @@ void Sessions::resume(Instant now, ConnectionId id, const protocol::Hello& hello
   slot->repeats_up_to.reset();
   // The client sends again what it has no answer to, and what waits.
   slot->unanswered.clear();
-  slot->waiting.clear();
+  end_waits(*slot);
   if (slot->phase != SessionSlot::Phase::resuming) order_resume(now, *slot);
 }
 
@@ -367,6 +373,9 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::StatusQuery& que
       {"sessions_resumed", statistics_.sessions_resumed},
       {"sessions_lost", statistics_.sessions_lost},
       {"grants_told", statistics_.granted_told},
+      {"watchers", watchers_.size()},
+      {"watch_events_told", watchers_.statistics().told},
+      {"watch_events_lost", watchers_.statistics().lost},
       {"evs_instances", instances_.size()},
       {"evs_messages_sent", instances_.statistics().sent},
       {"evs_messages_delivered", instances_.statistics().delivered},

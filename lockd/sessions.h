@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "base/bytes.h"
@@ -27,6 +28,7 @@
 #include "lockd/replica.h"
 #include "lockd/session_slot.h"
 #include "lockd/state.h"
+#include "lockd/watchers.h"
 
 namespace lockd {
 
@@ -94,7 +96,7 @@ class Sessions {
   // What is given by reference must outlive this. `draw_secret` gives 128 bits that nobody can
   // guess.
   Sessions(const SessionsConfig& config, base::Processor self, Replica& replica, Queries& queries,
-           Instances& instances, std::function<Secret()> draw_secret);
+           Instances& instances, Watchers& watchers, std::function<Secret()> draw_secret);
 
   void connect(Instant now, ConnectionId connection, const Peer& peer);
   void receive(Instant now, ConnectionId connection, base::Bytes bytes);
@@ -109,6 +111,9 @@ class Sessions {
   // Tells EVS instances what the ring delivered, or that they may send again.
   void tell_instances(const InstanceNews& news);
   void tell_credits();
+
+  // Tells watchers what happened, as far as they read.
+  void tell_watchers();
 
   // What waits for it to read.
   std::size_t unread(ConnectionId connection) const;
@@ -142,6 +147,9 @@ class Sessions {
   std::size_t connections() const { return connections_.size(); }
   std::size_t sessions() const { return slots_.size(); }
   const SessionsStatistics& statistics() const { return statistics_; }
+
+  // Waits whose patience is watched.
+  std::size_t impatient() const { return patience_.size(); }
 
   // For tests and simulation: CHECKs on a state that must not be.
   void check_invariants() const;
@@ -183,6 +191,10 @@ class Sessions {
   void on(Instant now, ConnectionId id, const liblock::protocol::RingStatusQuery& query);
   void on(Instant now, ConnectionId id, const liblock::protocol::RingLogQuery& query);
   void on(Instant now, ConnectionId id, const liblock::protocol::WhyQuery& query);
+
+  // Watchers: session_watchers.cc.
+  void on(Instant now, ConnectionId id, const liblock::protocol::Watch& watch);
+  void tell_watcher(ConnectionId id, const liblock::protocol::Response& event);
 
   // Instances: session_instances.cc.
   void on(Instant now, ConnectionId id, const liblock::protocol::EvsJoin& join);
@@ -232,6 +244,8 @@ class Sessions {
               liblock::protocol::Answer answer, std::string_view advice = {});
   void answer_from_table(Instant now, SessionSlot& slot, RequestId request, RequestId lock);
   void wait_for(Instant now, SessionSlot& slot, RequestId request, RequestId lock);
+  bool end_wait(SessionSlot& slot, RequestId request);
+  void end_waits(SessionSlot& slot);
   void tell_waiting(Instant now, SessionSlot& slot);
   void tell_again(Instant now, SessionSlot& slot);
   void tell_lockspace(Instant now, SessionSlot& slot, const std::string& name);
@@ -273,6 +287,7 @@ class Sessions {
   Replica& replica_;
   Queries& queries_;
   Instances& instances_;
+  Watchers& watchers_;
   std::function<Secret()> draw_secret_;
 
   std::map<ConnectionId, Connection> connections_;
@@ -295,9 +310,8 @@ class Sessions {
   bool shut_down_ = false;
   std::optional<base::Duration> next_sweep_;
 
-  // When the patience of what waits is at an end, on the boot clock. Of some that wait no more,
-  // too.
-  std::multimap<base::Duration, std::pair<SessionId, RequestId>> patience_;
+  // When the patience of what waits is at an end, on the boot clock: what the slots say, in order.
+  std::set<std::tuple<base::Duration, SessionId, RequestId>> patience_;
   std::deque<DaemonEvent> events_;
   SessionsStatistics statistics_;
 };

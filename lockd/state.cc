@@ -52,7 +52,18 @@ void State::apply(Processor origin, const Command& command, Effects& effects) {
   changes_.clear();
   locks_.set_second(command.second);
   const Step step{origin, command.ring, effects};
+  if (watched_) sessions_gone_.clear();
   std::visit([&](const auto& body) { on(step, body); }, command.body);
+  if (watched_) locks_gone_ = locks_.take_gone();
+}
+
+void State::set_watched(bool watched) {
+  if (watched == watched_) return;
+  watched_ = watched;
+  locks_.note_gone(watched);
+  locks_.take_gone();
+  locks_gone_.clear();
+  sessions_gone_.clear();
 }
 
 void State::apply_departures(std::span<const Departure> departures, Effects& effects) {
@@ -243,6 +254,7 @@ std::size_t State::free_some(SessionId id, std::size_t budget, Effects& effects)
       sessions_.bequeath(id);
     } else {
       lockspaces_.remove_user(id);
+      if (watched_) sessions_gone_.push_back(*session);
       sessions_.remove(id);
     }
     settle_lockspaces(effects);

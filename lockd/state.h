@@ -263,6 +263,11 @@ class State {
   // What the last command did to locks; for observers.
   const dlm::Effects& changes() const { return changes_; }
 
+  // Whether somebody watches, and so wants to know by name what the last command has removed.
+  void set_watched(bool watched);
+  const std::vector<dlm::Gone>& locks_gone() const { return locks_gone_; }
+  const std::vector<Session>& sessions_gone() const { return sessions_gone_; }
+
   // Equal states have equal digests; kept up to date, so it costs nothing to ask.
   std::uint64_t digest() const;
 
@@ -366,6 +371,11 @@ class State {
   dlm::Effects changes_;
 
   std::deque<dlm::Deadlock> deadlocks_;
+
+  // While it is watched, of the current command.
+  bool watched_ = false;
+  std::vector<dlm::Gone> locks_gone_;
+  std::vector<Session> sessions_gone_;
 };
 
 }  // namespace lockd

@@ -92,11 +92,12 @@ Status State::leave(const Step& step, const Session& session, const LeaveLockspa
     }
     const bool locked = std::any_of(here.begin(), here.end(),
                                     [&](SessionId id) { return locks_.count_of(id) > 0; });
-    if (!wanted.force && (locked || locks_.count_of(session.id) > 0)) return Status::busy;
+    const bool busy = locked || locks_.count_of(session.id) > 0;
+    if (!wanted.force && busy && !MUTANT("lockspace_left_while_locked")) return Status::busy;
     // The others are not asked; what this session itself holds is for it to release.
     for (const SessionId id : here) {
       const Session& user = *sessions_.find(id);
-      if (wanted.force || user.bequeathed()) {
+      if ((wanted.force && !MUTANT("lockspace_force_ends_nobody")) || user.bequeathed()) {
         end_session(user, SessionEnded::Reason::closed, dlm::Ending::purged, step.effects);
       }
     }

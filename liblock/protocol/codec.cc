@@ -8,6 +8,7 @@
 #include "liblock/protocol/lock_fields.h"
 #include "liblock/protocol/query_fields.h"
 #include "liblock/protocol/session_fields.h"
+#include "liblock/protocol/watch_fields.h"
 
 namespace liblock::protocol {
 namespace {
@@ -39,6 +40,7 @@ template <> constexpr std::uint8_t kType<JoinLockspace> = 20;
 template <> constexpr std::uint8_t kType<LeaveLockspace> = 21;
 template <> constexpr std::uint8_t kType<DeadlockQuery> = 22;
 template <> constexpr std::uint8_t kType<LockspacesQuery> = 23;
+template <> constexpr std::uint8_t kType<Watch> = 24;
 template <> constexpr std::uint8_t kType<Welcome> = 65;
 template <> constexpr std::uint8_t kType<Refused> = 66;
 template <> constexpr std::uint8_t kType<Reply> = 67;
@@ -62,6 +64,13 @@ template <> constexpr std::uint8_t kType<Deadlock> = 83;
 template <> constexpr std::uint8_t kType<LockspaceState> = 84;
 template <> constexpr std::uint8_t kType<DeadlockAnswer> = 85;
 template <> constexpr std::uint8_t kType<LockspacesPage> = 86;
+template <> constexpr std::uint8_t kType<WatchGap> = 87;
+template <> constexpr std::uint8_t kType<LockWatched> = 88;
+template <> constexpr std::uint8_t kType<DeadlockWatched> = 89;
+template <> constexpr std::uint8_t kType<SessionWatched> = 90;
+template <> constexpr std::uint8_t kType<LockspaceWatched> = 91;
+template <> constexpr std::uint8_t kType<ConfigurationWatched> = 92;
+template <> constexpr std::uint8_t kType<QuorumWatched> = 93;
 // clang-format on
 
 // The longest content of a frame, by what is in it.

@@ -14,7 +14,8 @@
 // `queued` counts as answered. When such a one is repeated, the answer comes from the lock table
 // (granted: `granted` again; waiting: `queued` again; neither: `stale`).
 //
-// The messages that carry the work are in lock_messages.h, query_messages.h and evs_messages.h.
+// The messages that carry the work are in lock_messages.h, query_messages.h, watch_messages.h and
+// evs_messages.h.
 #pragma once
 
 #include <array>
@@ -27,6 +28,7 @@
 #include "liblock/protocol/lock_messages.h"
 #include "liblock/protocol/query_messages.h"
 #include "liblock/protocol/terms.h"
+#include "liblock/protocol/watch_messages.h"
 
 namespace liblock::protocol {
 
@@ -85,7 +87,7 @@ using Request =
     std::variant<Hello, Acquire, Release, Cancel, Keepalive, Close, List, Show, StatusQuery,
                  MembersQuery, EvsJoin, EvsLeave, EvsMulticast, RingStatusQuery, RingLogQuery,
                  WhyQuery, AcquireAll, Convert, DropOrphans, JoinLockspace, LeaveLockspace,
-                 DeadlockQuery, LockspacesQuery>;
+                 DeadlockQuery, LockspacesQuery, Watch>;
 
 // ---- Daemon to client ----
 
@@ -147,9 +149,11 @@ struct Lost {
   friend bool operator==(const Lost&, const Lost&) = default;
 };
 
-using Response = std::variant<Welcome, Refused, Reply, State, Lost, ListPage, ShowPage, Status,
-                              Members, EvsWelcome, EvsDone, EvsCredit, EvsDelivery,
-                              EvsConfiguration, RingStatus, RingLogPage, Why, Blocks, Deadlock,
-                              LockspaceState, DeadlockAnswer, LockspacesPage>;
+using Response =
+    std::variant<Welcome, Refused, Reply, State, Lost, ListPage, ShowPage, Status, Members,
+                 EvsWelcome, EvsDone, EvsCredit, EvsDelivery, EvsConfiguration, RingStatus,
+                 RingLogPage, Why, Blocks, Deadlock, LockspaceState, DeadlockAnswer, LockspacesPage,
+                 WatchGap, LockWatched, DeadlockWatched, SessionWatched, LockspaceWatched,
+                 ConfigurationWatched, QuorumWatched>;
 
 }  // namespace liblock::protocol

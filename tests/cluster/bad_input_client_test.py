@@ -16,6 +16,7 @@ RANDOM = random.Random(1)
 
 SESSIONS_OF_A_USER = 256
 CONNECTIONS_OF_A_USER = 1200
+CONNECTIONS = 4096
 LOCKS_OF_A_SESSION = 65536
 
 
@@ -228,6 +229,201 @@ def too_many_locks():
         cluster.check_well()
 
 
+class Honest:
+    """Somebody who takes and gives back locks as one should, while others misbehave."""
+
+    def __init__(self, cluster, node=1):
+        self.session, self.request, self.kept = h.session(cluster, node), 0, None
+
+    def __enter__(self):
+        self.kept = self.acquire(b"kept")
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.work(1)
+            check(self.release(*self.kept) == h.RELEASED, "what was kept all the time was held until now")
+        self.session.socket.close()
+
+    def acquire(self, name):
+        self.request += 1
+        self.session.send(h.acquire(self.request, name, acknowledged=self.request - 1))
+        request, answer, token, _ = self.session.read_reply()
+        check((request, answer) == (self.request, h.GRANTED), f"honest work goes on: {answer}")
+        return request, token
+
+    def release(self, lock, token):
+        self.request += 1
+        self.session.send(h.release(self.request, lock, token, acknowledged=self.request - 1))
+        return self.session.read_reply()[1]
+
+    def work(self, cycles):
+        for _ in range(cycles):
+            check(self.release(*self.acquire(b"turn")) == h.RELEASED, "released")
+
+
+def send_what_goes(connection, data):
+    """Sends without waiting for a reader. False when the other side has hung up."""
+    connection.socket.setblocking(False)
+    try:
+        connection.socket.send(data)
+    except BlockingIOError:
+        pass
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+    finally:
+        connection.socket.settimeout(h.DEADLINE)
+    return True
+
+
+def ids_of_others():
+    """A session's locks are its own, whoever knows their numbers and tokens; and its secret is not enough."""
+    with h.Cluster(1) as cluster, h.Connection(cluster.socket(1)) as victim, h.session(cluster, 1) as thief:
+        instance = os.urandom(16)
+        victim.send(h.frame(h.HELLO, struct.pack("<HB", 1, h.OPEN) + instance + h.text(b"victim") + h.STAMP))
+        welcome = victim.read_until(h.WELCOME)
+        session, secret = struct.unpack_from("<Q", welcome, 7)[0], welcome[15:31]
+        generation = struct.unpack_from("<Q", welcome, 31)[0]
+
+        def reply_to(connection, request):
+            connection.send(request)
+            return connection.read_reply()
+
+        _, answer, token, _ = reply_to(victim, h.acquire(1, b"held"))
+        check(answer == h.GRANTED, "granted")
+        with h.holder(cluster, 1, "wanted"):
+            check(reply_to(victim, h.acquire(2, b"wanted", no_queue=False))[1] == 2, "the victim waits, too")
+            for request, attack, wanted in ((1, h.release(1, 1, token), h.NOT_HELD),
+                                            (2, h.release(2, 1, token, flags=h.FORCE), h.NOT_HELD),
+                                            (3, h.release(3, 2, 0, flags=h.FORCE), h.NOT_HELD),
+                                            (4, h.convert(4, 1, 0), h.NOT_HELD),
+                                            (5, h.cancel(5, 2), h.NOT_WAITING)):
+                check(reply_to(thief, attack)[:2] == (request, wanted), f"request {request} of another session's lock")
+            status = cluster.status(1)
+            check((status["locks"], status["waiting"]) == (3, 1), f"nothing of that has had an effect: {status}")
+            check(reply_to(victim, h.cancel(3, 2))[1] == 4, "the victim has its wait")
+        for how, hello in (("another secret", h.resume(session, os.urandom(16), generation, instance)),
+                           ("another process", h.resume(session, secret, generation, os.urandom(16))),
+                           ("another session", h.resume(session + 1, secret, generation, instance))):
+            with h.Connection(cluster.socket(1)) as connection:
+                connection.send(hello)
+                message = connection.read()
+                while message[0] == h.STATE:
+                    message = connection.read()
+                check(message[0] == h.REFUSED and message[1][0] == h.LOST_REFUSAL, f"resumed with {how}: {message}")
+        check(reply_to(victim, h.release(4, 1, token))[1] == h.RELEASED, "the victim has its lock and its connection")
+
+
+def halves_that_never_end():
+    with h.Cluster(1) as cluster, Honest(cluster) as honest:
+        before = cluster.resident_kib(1)
+        whole = h.acquire(1, b"x" * 255)
+        longest = struct.pack("<I", 24576) + bytes([h.ACQUIRE]) + bytes(24570)  # A byte is missing.
+        halves = []
+        try:
+            for i in range(200):
+                halves.append(h.session(cluster, 1))
+                halves[-1].send(longest if i % 2 else whole[:RANDOM.randrange(1, len(whole))])
+                honest.work(1)
+            grown = cluster.resident_kib(1) - before
+            check(grown < 16 * 1024, f"the daemon has grown by {grown} KiB")
+            status = cluster.status(1)
+            check(status["sessions"] == 201, f"they count as what they are, sessions: {status['sessions']}")
+            # Byte by byte is slow, but right.
+            for byte in whole[len(whole) - 1:]:
+                slow = h.session(cluster, 1)
+                halves.append(slow)
+                for one in whole[:-1]:
+                    slow.send(bytes([one]))
+                slow.send(bytes([byte]))
+                check(slow.read_reply()[1] == h.GRANTED, "a request in pieces of one byte is a request")
+        finally:
+            for connection in halves:
+                connection.socket.close()
+        h.wait_until(lambda: cluster.status(1)["sessions"] == 1, "they end with their connections")
+        cluster.check_well()
+
+
+def floods():
+    """Of requests that nobody may have so many of, of questions, of connections, and of events for the deaf."""
+    with h.Cluster(1) as cluster, Honest(cluster) as honest:
+        before, first = cluster.resident_kib(1), cluster.status(1)["counters"]
+        acquires = b"".join(h.acquire(n, b"flood %d" % (n % 7), no_queue=False) for n in range(1, 500))
+        questions = b"".join(h.frame(h.STATUS, struct.pack("<I", n)) for n in range(500))
+        alive = b"".join(h.frame(h.KEEPALIVE, struct.pack("<Q", 0) + h.STAMP) for _ in range(500))
+        kinds = [(h.OPEN, acquires), (h.OPEN, alive), (h.QUERY, questions), (h.OPEN, h.watch() * 100),
+                 (h.QUERY, RANDOM.randbytes(4096))]
+        flooders = [None] * len(kinds)
+        deaf = h.session(cluster, 1)
+        deaf.send(h.watch())
+        ended = 0
+        try:
+            for _ in range(1500):
+                for i, (kind, data) in enumerate(kinds):
+                    if flooders[i] is None:
+                        flooders[i] = h.Connection(cluster.socket(1))
+                        flooders[i].send(h.hello(kind))
+                    if not send_what_goes(flooders[i], data):
+                        flooders[i].socket.close()
+                        flooders[i] = None
+                        ended += 1
+                h.Connection(cluster.socket(1)).socket.close()
+                honest.work(1)
+            grown = cluster.resident_kib(1) - before
+            check(grown < 24 * 1024, f"the daemon has grown by {grown} KiB")
+            check(ended > 20, f"flooders are hung up on: {ended}")
+            now = cluster.status(1)["counters"]
+            for name in ("connections_refused", "clients_malformed", "clients_slow", "watch_events_lost"):
+                check(now[name] > first[name], f"{name} tells of it: {now[name]}")
+            check(now["watchers"] >= 1, "who does not read what he watches is not hung up on")
+        finally:
+            for connection in [*flooders, deaf]:
+                if connection is not None:
+                    connection.socket.close()
+        h.wait_until(lambda: cluster.status(1)["sessions"] == 1, "nothing is left of the flooders")
+        cluster.check_well()
+
+
+def all_connections():
+    """As many as the daemon takes, by four users: those that it has are served all the same."""
+    if os.geteuid() != 0:
+        print("  all_connections: skipped, it needs root to be several users")
+        return
+    with h.Cluster(1) as cluster, Honest(cluster) as honest:
+        for folder in (cluster.parent, cluster.folder):
+            os.chmod(folder, 0o755)
+        os.chmod(cluster.socket(1), 0o666)
+        before, connections, refused = cluster.resident_kib(1), [], []
+        try:
+            for number in range(CONNECTIONS + 50):
+                user = 40000 + number // 1100
+                os.seteuid(user)
+                try:
+                    connection = h.Connection(cluster.socket(1))
+                finally:
+                    os.seteuid(0)
+                connections.append(connection)
+                try:
+                    connection.send(h.hello(h.QUERY))
+                except BrokenPipeError:
+                    pass
+                message = connection.read()
+                if message is None or message[0] != h.WELCOME:
+                    refused.append(message)
+                if number % 200 == 0:
+                    honest.work(5)
+            check(len(refused) >= 50, f"{len(refused)} of {len(connections)} were refused")
+            check(all(message and message[1][0] == h.LIMIT_REFUSAL for message in refused), "with the reason")
+            honest.work(100)
+            grown = cluster.resident_kib(1) - before
+            check(grown < 32 * 1024, f"the daemon has grown by {grown} KiB")
+        finally:
+            for connection in connections:
+                connection.socket.close()
+        check(cluster.counter(1, "connections_refused") >= 50, "the refusals are counted")
+        cluster.check_well()
+
+
 def no_daemon():
     missing = "/nonexistent/lockd.sock"
     ended = h.run(h.LOCKCTL, "--socket", missing, "run", "x", "-n", "--", "true")
@@ -237,4 +433,4 @@ def no_daemon():
 
 
 h.main([garbage, names, release_of_what_is_not_held, a_client_that_stops_reading, a_client_that_says_nothing,
-        a_thousand_connections, too_many_locks, no_daemon])
+        a_thousand_connections, too_many_locks, ids_of_others, halves_that_never_end, floods, all_connections, no_daemon])

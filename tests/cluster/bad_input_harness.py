@@ -154,11 +154,12 @@ def holder(cluster, node, name):
 
 # ---- The client protocol ----
 
-QUERY, OPEN = 0, 1
-HELLO, ACQUIRE, RELEASE, KEEPALIVE, SHOW, STATUS = 1, 2, 3, 5, 8, 9
-WELCOME, REFUSED, REPLY = 65, 66, 67
-GRANTED, RELEASED, NOT_HELD, LIMIT = 1, 5, 6, 9
-VERSION_REFUSAL, MALFORMED_REFUSAL, LIMIT_REFUSAL = 1, 2, 4
+QUERY, OPEN, RESUME = 0, 1, 2
+HELLO, ACQUIRE, RELEASE, CANCEL, KEEPALIVE, SHOW, STATUS, CONVERT, WATCH = 1, 2, 3, 4, 5, 8, 9, 18, 24
+WELCOME, REFUSED, REPLY, STATE = 65, 66, 67, 68
+GRANTED, RELEASED, NOT_HELD, NOT_WAITING, LIMIT = 1, 5, 6, 7, 9
+VERSION_REFUSAL, MALFORMED_REFUSAL, LOST_REFUSAL, LIMIT_REFUSAL = 1, 2, 3, 4
+FORCE = 0x20000
 
 STAMP = struct.pack("<QQ", 1, 1)
 
@@ -180,8 +181,25 @@ def acquire(request, name, acknowledged=0, lockspace=b"default", no_queue=True):
                  text(lockspace) + text(name))
 
 
-def release(request, lock, token, acknowledged=0):
-    return frame(RELEASE, struct.pack("<QQ", request, acknowledged) + STAMP + struct.pack("<QQIB", lock, token, 0, 0))
+def release(request, lock, token, acknowledged=0, flags=0):
+    return frame(RELEASE, struct.pack("<QQ", request, acknowledged) + STAMP + struct.pack("<QQIB", lock, token, flags, 0))
+
+
+def cancel(request, lock, acknowledged=0):
+    return frame(CANCEL, struct.pack("<QQ", request, acknowledged) + STAMP + struct.pack("<Q", lock))
+
+
+def convert(request, lock, mode, acknowledged=0):
+    return frame(CONVERT, struct.pack("<QQ", request, acknowledged) + STAMP + struct.pack("<QBIIB", lock, mode, 0, 0, 0))
+
+
+def resume(session, secret, generation, instance):
+    return frame(HELLO, struct.pack("<HB", 1, RESUME) + instance + text(b"bad input") + STAMP +
+                 struct.pack("<Q", session) + secret + struct.pack("<Q", generation))
+
+
+def watch(query=1, events=0x7ff):
+    return frame(WATCH, struct.pack("<II", query, events) + text(b"") + text(b"") + b"\0")
 
 
 class Connection:

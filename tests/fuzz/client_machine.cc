@@ -55,6 +55,7 @@ void of_locks(fuzz::Input input) {
   config.query_only = input.u8() % 8 == 1;
   liblock::ClientMachine machine(config);
   std::uint64_t last = 0;
+  std::uint32_t watch = 0;
   bool connected = false;
   while (!input.empty()) {
     const std::uint8_t what = input.u8();
@@ -91,13 +92,19 @@ void of_locks(fuzz::Input input) {
       case 5:
         machine.release(now, base::RequestId{last});
         break;
-      case 6:
-        if (input.u8() % 2 == 0) {
+      case 6: {
+        const std::uint8_t which = input.u8();
+        if (which % 2 == 0) {
           machine.cancel(now, base::RequestId{last});
-        } else {
+        } else if (which % 4 == 1) {
           machine.query(now, protocol::StatusQuery{});
+        } else if (const auto id = machine.query(now, protocol::Watch{})) {
+          watch = *id;
+        } else {
+          machine.forget_query(now, watch);
         }
         break;
+      }
       case 7:
         if (connected) machine.handle_disconnected(now);
         connected = false;

@@ -263,7 +263,11 @@ void of_requests(Seeds& seeds) {
   evs.kind = HelloKind::evs;
   const std::vector<std::vector<Request>> conversations = {
       {query, List{1, "default", "", 0}, Show{2, "default", "jobs", 0}, StatusQuery{3},
-       MembersQuery{4}},
+       MembersQuery{4}, RingLogQuery{5, 6}, DeadlockQuery{7, 0}, LockspacesQuery{8, "a"}},
+      {open, Watch{1, kAllWatchEvents, "default", "j", true},
+       Acquire{RequestId{1}, RequestId{0}, stamp, Mode::ex, 0, 1, 0, "default", "jobs"},
+       Release{RequestId{2}, RequestId{1}, stamp, RequestId{1}, Token{2}, 0, {}},
+       Watch{2, 0, "", "", false}, Close{}},
       {open, Acquire{RequestId{1}, RequestId{0}, stamp, Mode::ex, 0, 1, 0, "default", "jobs"},
        Acquire{RequestId{2}, RequestId{0}, stamp, Mode::pr, 0x1000008, 2, 50, "default", "jobs"},
        Cancel{RequestId{3}, RequestId{0}, stamp, RequestId{2}}, Keepalive{RequestId{0}, stamp},
@@ -333,21 +337,32 @@ void of_responses(Seeds& seeds) {
   show.locks.resize(1);
   Members members;
   members.members.resize(1);
-  const Response of_locks[] = {welcome,
-                               granted,
-                               converted,
-                               Blocks{RequestId{1}, Token{2}, Mode::ex},
-                               deadlock,
-                               done,
-                               lockspace,
-                               State{true, 1, note},
-                               limit,
-                               Lost{LostReason::expired},
-                               list,
-                               show,
-                               status,
-                               members,
-                               Refused{Refusal::session_lost, "advice"}};
+  const Response of_locks[] = {
+      welcome,
+      granted,
+      converted,
+      Blocks{RequestId{1}, Token{2}, Mode::ex},
+      deadlock,
+      done,
+      lockspace,
+      State{true, 1, note},
+      limit,
+      Lost{LostReason::expired},
+      list,
+      show,
+      status,
+      members,
+      DeadlockAnswer{1, true, SessionId{1}, RequestId{2}, deadlock.steps},
+      LockspacesPage{1, false, false, {{lockspace, 1, 2, 0640}}},
+      WatchGap{1, true, 0},
+      LockWatched{1, WatchedEvent::waits, 9, "default", "jobs", Mode::pr, Mode::ex, Token{5},
+                  Answer::queued, SessionId{6}, RequestId{7}, NodeId{3}, 100, 200, "a command"},
+      DeadlockWatched{1, 9, SessionId{1}, RequestId{2}, deadlock.steps},
+      SessionWatched{1, 9, SessionChange::orphaned, SessionId{6}, NodeId{3}, 100, 200, "a command"},
+      LockspaceWatched{1, 9, lockspace},
+      ConfigurationWatched{1, 9, false, kRing, {NodeId{1}}, {}, {}},
+      QuorumWatched{1, 9, true, "active", 4, 2, 3},
+      Refused{Refusal::session_lost, "advice"}};
   const Response of_groups[] = {
       EvsWelcome{kVersion, kOne, kEvsWindow}, configuration, EvsDone{1}, delivery, EvsCredit{133},
       Refused{Refusal::too_slow, "advice"}};

@@ -17,6 +17,7 @@
 #include "tools/lockctl/run.h"
 #include "tools/lockctl/text.h"
 #include "tools/lockctl/waits_graph.h"
+#include "tools/lockctl/watch.h"
 
 namespace tools::lockctl {
 namespace {
@@ -106,6 +107,16 @@ class Main {
   }
   int operator()(const MembersOptions&) const {
     return ask([](Query& query) { return query.members(); });
+  }
+
+  // A line for programs each, asked for or not.
+  int operator()(const WatchOptions& verb) const {
+    const auto tell = [](const std::string& line) {
+      print(stdout, line);
+      return std::fflush(stdout) == 0;
+    };
+    const auto watched = watch(verb, options_.lockspace, socket_, tell);
+    return watched ? kOk : fail(watched.error());
   }
 
   int operator()(const KeysOptions& verb) const {

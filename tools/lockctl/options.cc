@@ -5,6 +5,7 @@
 #include "tools/lockctl/duration.h"
 #include "tools/lockctl/name.h"
 #include "tools/lockctl/value.h"
+#include "tools/lockctl/watch_json.h"
 
 namespace tools::lockctl {
 namespace {
@@ -79,6 +80,21 @@ constexpr const char* kHoldFooter =
     "wait for "
     "each other in a\nring are not told of the deadlock: use --wait.";
 
+constexpr const char* kWatchFooter =
+    "What this machine's daemon does to its table of locks, in the order in which all daemons do "
+    "it, one\nJSON object a line, until it is interrupted. The first line is "
+    "{\"event\":\"resync\"}: from there on all\nis told. It comes again after a new "
+    "connection to the daemon, and when the daemon has loaded the table\nanew; "
+    "{\"event\":\"lost\",\"count\":N} says that N events were left out, since they were not "
+    "read in time. The types\nare granted, converted, waits, cancelled, denied, released, "
+    "deadlock, session, lockspace, configuration\nand quorum. --lockspace, --name and --prefix "
+    "narrow what is told of locks (--lockspace also of\nlockspaces); the other types are told "
+    "all the same.\nWhoever wants to act under a lock asks for it: this is for people and "
+    "monitoring.\n"
+    "  lockctl watch --prefix jobs/ --type granted,released\n"
+    "Exit codes: 69 no daemon (a daemon that was there is waited for), or it has its 64 watchers; "
+    "64 usage,\n77 permission, 78 configuration, 70 internal.";
+
 class Parser {
  public:
   Parser() {
@@ -94,6 +110,7 @@ class Parser {
     add_run();
     add_hold();
     add_queries();
+    add_watch();
     add_evs();
     add_keygen();
     add_keys();
@@ -252,6 +269,26 @@ class Parser {
     members_ = app_.add_subcommand("members", "The configured nodes and how they are");
   }
 
+  void add_watch() {
+    watch_ = app_.add_subcommand("watch", "Print what happens to locks, a line of JSON each");
+    watch_->footer(kWatchFooter);
+    add_lockspace(watch_);
+    auto* name = watch_->add_option("--name", watch_options_.name, "Only this lock");
+    name->type_name("NAME")->check(checked_name);
+    watch_->add_option("--prefix", watch_prefix_, "Only locks whose names begin so")
+        ->type_name("PREFIX")
+        ->check(checked_name)
+        ->excludes(name);
+    watch_->add_option("--type", watch_options_.types, "Only events of these types: word,word...")
+        ->type_name("TYPE")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->check(CLI::IsMember(watch_words()));
+    watch_->add_option("-c,--count", watch_options_.count, "End after so many events")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+  }
+
   void add_evs() {
     evs_ = app_.add_subcommand("evs", "Messages to groups of processes, in one order everywhere");
     evs_->require_subcommand(1);
@@ -341,6 +378,12 @@ class Parser {
       options_.verb = deadlocks_options_;
     } else if (members_->parsed()) {
       options_.verb = MembersOptions{};
+    } else if (watch_->parsed()) {
+      if (!watch_prefix_.empty()) {
+        watch_options_.name = watch_prefix_;
+        watch_options_.prefix = true;
+      }
+      options_.verb = watch_options_;
     } else if (keys_->parsed()) {
       if (add_key_) keys_options_.change = KeysOptions::Change::add;
       if (use_key_ != 0) keys_options_.change = KeysOptions::Change::use;
@@ -382,6 +425,7 @@ class Parser {
   CLI::App* why_ = nullptr;
   CLI::App* deadlocks_ = nullptr;
   CLI::App* members_ = nullptr;
+  CLI::App* watch_ = nullptr;
   CLI::App* evs_ = nullptr;
   CLI::App* evs_join_ = nullptr;
   CLI::App* evs_send_ = nullptr;
@@ -399,6 +443,8 @@ class Parser {
   StatusOptions status_options_;
   WhyOptions why_options_;
   DeadlocksOptions deadlocks_options_;
+  WatchOptions watch_options_;
+  std::string watch_prefix_;
   EvsJoinOptions evs_join_options_;
   EvsSendOptions evs_send_options_;
   KeygenOptions keygen_options_;

@@ -77,6 +77,13 @@ struct DeadlocksOptions {
 
 struct MembersOptions {};
 
+struct WatchOptions {
+  std::vector<std::string> types;  // None: all; words of watch_json.h.
+  std::string name;                // Empty: all.
+  bool prefix = false;             // All that begin so.
+  std::uint64_t count = 0;         // Ends after so many events; 0: never.
+};
+
 struct EvsJoinOptions {
   std::vector<std::string> groups;
   std::uint64_t count = 0;  // Ends after so many messages; 0: never.
@@ -107,8 +114,8 @@ struct Options {
   bool json = false;
   std::variant<RunOptions, LockOptions, ConvertOptions, UnlockOptions, HeldOptions, ListOptions,
                ShowOptions, StatusOptions, RingLogOptions, WhyOptions, DeadlocksOptions,
-               MembersOptions, EvsJoinOptions, EvsSendOptions, EvsMembersOptions, KeygenOptions,
-               KeysOptions>
+               MembersOptions, WatchOptions, EvsJoinOptions, EvsSendOptions, EvsMembersOptions,
+               KeygenOptions, KeysOptions>
       verb;
 };
 

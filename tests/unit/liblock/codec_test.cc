@@ -57,7 +57,10 @@ std::vector<Request> requests() {
       EvsLeave{6, {}},
       RingStatusQuery{7},
       RingLogQuery{8, 99},
-      WhyQuery{9, 3}};
+      WhyQuery{9, 3},
+      DeadlockQuery{10, 2},
+      LockspacesQuery{11, lockspace},
+      Watch{12, 5, lockspace, resource, true}};
 }
 
 // The same, with lists at their limit or short.
@@ -120,32 +123,47 @@ std::vector<Response> responses(bool full) {
   Why why{10, true, {5, NodeId{1}, 6}, base::Duration{7}, base::Duration{8}, longest, {}, {}};
   why.members.assign(count(kMembersMax), NodeId{4});
   why.changes.assign(count(kMembersMax), WhyMember{kProcessor, true, longest});
-  return {Welcome{kVersion, NodeId{3}, true, SessionId{9}, counted<16>(40), 3, note.remaining, true,
-                  note},
-          Refused{Refusal::limit, std::string(kAdviceBytesMax, 'a')},
-          Reply{RequestId{7}, Answer::not_permitted, Mode::pr, Token{99}, 7, counted<32>(6), note,
-                "advice"},
-          Reply{RequestId{7}, Answer::granted, Mode::pr, Token{99}, 0, {}, note, ""},
-          Blocks{RequestId{7}, Token{99}, Mode::ex},
-          deadlock,
-          LockspaceState{std::string(kLockspaceBytesMax, 's'), 5, true, slots, slots},
-          State{true, 3, note},
-          Lost{LostReason::table_lost},
-          list,
-          show,
-          status,
-          members,
-          EvsWelcome{kVersion, kProcessor, 77},
-          EvsDone{5},
-          EvsCredit{99},
-          EvsConfiguration{EvsKind::transitional,
-                           {5, NodeId{1}, 6},
-                           std::vector<Processor>(count(kMembersMax), kProcessor),
-                           std::vector<Processor>(count(kMembersMax), kProcessor),
-                           {kProcessor}},
-          ring,
-          log,
-          why};
+  const LockspaceState lockspace{std::string(kLockspaceBytesMax, 's'), 5, true, slots, slots};
+  const std::vector<NodeId> nodes(count(kMembersMax), NodeId{4});
+  return {
+      Welcome{kVersion, NodeId{3}, true, SessionId{9}, counted<16>(40), 3, note.remaining, true,
+              note},
+      Refused{Refusal::limit, std::string(kAdviceBytesMax, 'a')},
+      Reply{RequestId{7}, Answer::not_permitted, Mode::pr, Token{99}, 7, counted<32>(6), note,
+            "advice"},
+      Reply{RequestId{7}, Answer::granted, Mode::pr, Token{99}, 0, {}, note, ""},
+      Blocks{RequestId{7}, Token{99}, Mode::ex},
+      deadlock,
+      lockspace,
+      DeadlockAnswer{6, true, SessionId{6}, RequestId{7}, deadlock.steps},
+      LockspacesPage{7, true, true,
+                     std::vector<LockspaceItem>(count(kLockspacesMax), {lockspace, 1, 2, 0640})},
+      WatchGap{8, true, 9},
+      LockWatched{8, WatchedEvent::released, 9, std::string(kLockspaceBytesMax, 's'),
+                  std::string(kResourceBytesMax, 'r'), Mode::pr, Mode::ex, Token{5},
+                  Answer::deadlock, SessionId{6}, RequestId{7}, NodeId{3}, 100, 200, longest},
+      DeadlockWatched{8, 9, SessionId{6}, RequestId{7}, deadlock.steps},
+      SessionWatched{8, 9, SessionChange::expired, SessionId{6}, NodeId{3}, 100, 200, longest},
+      LockspaceWatched{8, 9, lockspace},
+      ConfigurationWatched{8, 9, true, {5, NodeId{1}, 6}, nodes, nodes, nodes},
+      QuorumWatched{8, 9, true, longest, 4, 2, 3},
+      State{true, 3, note},
+      Lost{LostReason::table_lost},
+      list,
+      show,
+      status,
+      members,
+      EvsWelcome{kVersion, kProcessor, 77},
+      EvsDone{5},
+      EvsCredit{99},
+      EvsConfiguration{EvsKind::transitional,
+                       {5, NodeId{1}, 6},
+                       std::vector<Processor>(count(kMembersMax), kProcessor),
+                       std::vector<Processor>(count(kMembersMax), kProcessor),
+                       {kProcessor}},
+      ring,
+      log,
+      why};
 }
 
 template <typename Message>

@@ -223,6 +223,25 @@ void FakeDaemon::on_request(Peer& peer, const Request& request) {
       page.items.push_back(item);
     }
     say(peer, page);
+  } else if (const auto* watch = std::get_if<Watch>(&request)) {
+    // A grant and a deadlock have just happened.
+    if (watch->lockspace == "full") {
+      say(peer, Refused{Refusal::limit, "too many watchers"});
+      peer.end = true;
+      return;
+    }
+    if (watch->events == 0) return;
+    say(peer, WatchGap{watch->query, true, 0});
+    LockWatched lock;
+    lock.query = watch->query;
+    lock.lockspace = "default";
+    lock.resource = "jobs";
+    lock.token = base::Token{5};
+    lock.reason = Answer::granted;
+    lock.command = "a fake";
+    if (watch->events & bit_of(WatchedEvent::granted)) say(peer, lock);
+    DeadlockWatched deadlock{watch->query, 9, base::SessionId{5}, base::RequestId{6}, {}};
+    if (watch->events & bit_of(WatchedEvent::deadlock)) say(peer, deadlock);
   } else if (const auto* show = std::get_if<Show>(&request)) {
     ShowPage page{show->query, true, show->skip < 2, true, true, {std::byte{7}}, {}};
     page.locks.resize(show->skip < 2 ? 1 : 0);

@@ -565,6 +565,48 @@ TEST_CASE("a closed client holds nothing, whatever is still on its way") {
   CHECK_FALSE(wire.machine.next_timeout().has_value());
 }
 
+TEST_CASE("a watch is told of again and again, across connections, until it is forgotten") {
+  ClientConfig config;
+  config.query_only = true;
+  Wire wire(config);
+  wire.connect();
+  wire.welcome();
+  protocol::Watch wish;
+  wish.resource = "jobs";
+  const auto watch = wire.machine.query(wire.now, wish);
+  REQUIRE(watch.has_value());
+  wire.drain();
+  CHECK(std::get<protocol::Watch>(wire.sent.back()).query == *watch);
+  CHECK(std::get<protocol::Watch>(wire.sent.back()).resource == "jobs");
+  CHECK(wire.machine.query(wire.now, wish).error() == CallError::limit);
+  for (const bool again : {false, true}) {
+    CAPTURE(again);
+    wire.clear();
+    wire.say(protocol::WatchGap{*watch, true, 0});
+    CHECK(std::get<protocol::WatchGap>(wire.only_event<Watched>().news).resync);
+    wire.clear();
+    protocol::LockWatched lock;
+    lock.query = *watch;
+    lock.lockspace = "default";
+    lock.resource = "jobs";
+    lock.reason = Answer::granted;
+    wire.say(lock);
+    CHECK(std::get<protocol::LockWatched>(wire.only_event<Watched>().news) == lock);
+    if (again) break;
+    wire.disconnect();
+    wire.reconnect();
+    wire.welcome();
+    CHECK(std::get<protocol::Watch>(wire.sent.back()).query == *watch);
+  }
+  wire.clear();
+  wire.machine.forget_query(wire.now, *watch);
+  wire.drain();
+  CHECK(std::get<protocol::Watch>(wire.sent.back()).events == 0);
+  wire.say(protocol::WatchGap{*watch, true, 0});
+  CHECK(wire.events.empty());
+  CHECK(wire.machine.query(wire.now, wish).has_value());
+}
+
 TEST_CASE("questions are answered, and asked again after a reconnect") {
   ClientConfig config;
   config.query_only = true;

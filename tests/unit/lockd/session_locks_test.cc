@@ -89,6 +89,47 @@ TEST_CASE("a request whose patience is over, by the daemon's clock, is answered 
   CHECK(pair.cluster.daemon(0).replica().table()->counts().waiting == 0);
 }
 
+TEST_CASE("patience that ends while the daemon is cut off is at an end when it is back") {
+  Cluster cluster(3);
+  cluster.form_all();
+  cluster.pass(5s);
+  Client& holder = cluster.open(1, 0, 1);
+  Client& waiter = cluster.open(0, 0, 2);
+  holder.acquire("x");
+  protocol::Acquire acquire;
+  acquire.request = base::RequestId{1};
+  acquire.stamp = cluster.now;
+  acquire.patience = 300;
+  acquire.lockspace = "default";
+  acquire.resource = "x";
+  waiter.send(acquire);
+  CHECK(waiter.answer(acquire.request).value().answer == Answer::queued);
+  cluster.break_ring(0);
+  cluster.form({1, 2});
+  cluster.pass(500ms);
+  CHECK_FALSE(waiter.answer(acquire.request).has_value());
+  cluster.form_all();
+  cluster.pass(100ms);
+  CHECK(waiter.answer(acquire.request).value().answer == Answer::timed_out);
+}
+
+TEST_CASE("who waits, and does so no more, leaves no patience behind") {
+  Pair pair;
+  pair.acquire(*pair.a, "x", protocol::Mode::ex);
+  for (int i = 0; i < 100; ++i) {
+    const auto wait = pair.acquire(*pair.b, "x", protocol::Mode::ex, 0, 0, 3'600'000);
+    CHECK(pair.b->answer(wait).value().answer == Answer::queued);
+    const auto cancel = pair.b->cancel(wait);
+    CHECK(pair.b->answer(cancel).value().answer == Answer::cancelled);
+    pair.b->acknowledged = pair.b->last_request;
+  }
+  CHECK(pair.cluster.daemon(0).sessions().impatient() == 0);
+  pair.acquire(*pair.b, "x", protocol::Mode::ex, 0, 0, 3'600'000);
+  CHECK(pair.cluster.daemon(0).sessions().impatient() == 1);
+  pair.b->hang_up();
+  CHECK(pair.cluster.daemon(0).sessions().impatient() == 0);
+}
+
 TEST_CASE("a conversion that waits is answered when it is granted, with the new token") {
   Pair pair;
   const auto mine = pair.acquire(*pair.a, "x", protocol::Mode::pr);
@@ -162,6 +203,17 @@ TEST_CASE("several locks are answered one by one, under numbers that follow each
   pair.b->send(all);
   CHECK(pair.b->answer(base::RequestId{1}).value().answer == Answer::granted);
   CHECK(pair.b->answer(base::RequestId{2}).value().mode == protocol::Mode::pr);
+}
+
+TEST_CASE("a user of a lockspace is told how it is after a resume") {
+  Pair pair;
+  const auto joined = pair.join(*pair.a, protocol::JoinKind::create);
+  CHECK(pair.a->answer(joined).value().answer == Answer::done);
+  Client& again = pair.resumed();
+  const auto state = again.next<protocol::LockspaceState>();
+  REQUIRE(state.has_value());
+  CHECK(state->lockspace == "space");
+  CHECK(state->members.size() == 1);
 }
 
 TEST_CASE("root lets the node join a lockspace; its users hear of the members") {

@@ -118,6 +118,17 @@ TEST_CASE("nodes join a lockspace, are counted, have slots, and leave with the l
   CHECK(bench.state.lockspaces().find("space") == nullptr);
 }
 
+TEST_CASE("the slot of a failed member is nobody else's before its locks are freed") {
+  Bench bench;
+  Client a = bench.client(kOne, 1);
+  Client b = bench.client(kTwo, 1);
+  join(bench, a, Kind::create);
+  acquire(bench, a, "x", dlm::Mode::ex);
+  bench.depart({{kOne, ring(1)}});
+  join(bench, b, Kind::create);
+  CHECK(space(bench).member(base::NodeId{2})->slot == 2);
+}
+
 TEST_CASE("a node does not leave what its sessions lock, but by force, which ends them") {
   Bench bench;
   Client a = bench.client(kOne, 1);

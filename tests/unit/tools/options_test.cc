@@ -147,6 +147,85 @@ TEST_CASE("evs has verbs of its own, with options before or after the groups") {
   CHECK(std::holds_alternative<EvsMembersOptions>(members->verb));
 }
 
+TEST_CASE("watch narrows by name or by how names begin, by lockspace and by types") {
+  const auto watch_of = [](std::initializer_list<const char*> arguments) {
+    const auto options = parse(arguments);
+    REQUIRE(options.has_value());
+    return std::get<WatchOptions>(options->verb);
+  };
+  const WatchOptions all = watch_of({"watch"});
+  CHECK(all.types.empty());
+  CHECK(all.name.empty());
+  CHECK(all.count == 0);
+  CHECK(watch_of({"watch", "--name", "a"}).name == "a");
+  CHECK_FALSE(watch_of({"watch", "--name", "a"}).prefix);
+  CHECK(watch_of({"watch", "--prefix", "a/"}).name == "a/");
+  CHECK(watch_of({"watch", "--prefix", "a/"}).prefix);
+  CHECK(watch_of({"watch", "--type", "granted,released", "--type", "quorum"}).types ==
+        std::vector<std::string>{"granted", "released", "quorum"});
+  CHECK(watch_of({"watch", "-c", "3"}).count == 3);
+  const auto in = parse({"watch", "--lockspace", "web", "--socket", "/s"});
+  REQUIRE(in.has_value());
+  CHECK(in->lockspace == "web");
+  CHECK(in->socket == "/s");
+  for (const auto& wrong :
+       {parse({"watch", "a"}), parse({"watch", "--type", "all"}), parse({"watch", "--name", ""}),
+        parse({"watch", "--name", "a", "--prefix", "b"}), parse({"watch", "--count", "0"})}) {
+    REQUIRE_FALSE(wrong.has_value());
+    CHECK(wrong.error().exit_code == kUsage);
+  }
+  const auto help = parse({"watch", "--help"});
+  REQUIRE_FALSE(help.has_value());
+  CHECK(help.error().text.find("resync") != std::string::npos);
+}
+
+TEST_CASE("locks of a script have a mode, a value, and an end") {
+  const auto lock = parse({"lock", "jobs", "--mode", "PR", "-w", "2s", "--read-value"});
+  REQUIRE(lock.has_value());
+  const auto& locking = std::get<LockOptions>(lock->verb);
+  CHECK(locking.mode == base::LockMode::pr);
+  CHECK(locking.wait == 2s);
+  CHECK(locking.read_value);
+  CHECK(locking.follow == 0);
+  const auto detached = parse({"lock", "jobs", "--detach"});
+  REQUIRE(detached.has_value());
+  CHECK(std::get<LockOptions>(detached->verb).detach);
+  CHECK(std::get<LockOptions>(detached->verb).mode == base::LockMode::ex);
+  const auto convert = parse({"convert", "jobs", "-m", "NL", "--value", "batch 7"});
+  REQUIRE(convert.has_value());
+  CHECK(std::get<ConvertOptions>(convert->verb).mode == base::LockMode::nl);
+  CHECK(std::get<ConvertOptions>(convert->verb).value.has_value());
+  const auto unlock = parse({"unlock", "jobs", "--value", "0x00"});
+  REQUIRE(unlock.has_value());
+  CHECK(std::get<UnlockOptions>(unlock->verb).value.has_value());
+  CHECK(std::get<HeldOptions>(parse({"held", "jobs"})->verb).name == "jobs");
+  for (const auto& wrong :
+       {parse({"lock"}), parse({"lock", "jobs", "--mode", "XX"}),
+        parse({"lock", "jobs", "--detach", "--follow", "1"}),
+        parse({"lock", "jobs", "--follow", "0"}), parse({"convert", "jobs"}),
+        parse({"convert", "jobs", "-m", "EX", "--value", "a", "--read-value"}),
+        parse({"unlock", "jobs", "--value", "123456789012345678901234567890123"}),
+        parse({"held", "jobs", "--try"})}) {
+    REQUIRE_FALSE(wrong.has_value());
+    CHECK(wrong.error().exit_code == kUsage);
+  }
+}
+
+TEST_CASE("questions about locks exclude what does not go with them") {
+  CHECK(std::get<ListOptions>(parse({"ls", "--lockspaces"})->verb).lockspaces);
+  CHECK(std::get<DeadlocksOptions>(parse({"deadlocks", "--dot"})->verb).dot);
+  CHECK(std::get<WhyOptions>(parse({"why", "jobs", "--lockspace", "x"})->verb).name == "jobs");
+  CHECK(std::get<WhyOptions>(parse({"why", "--all"})->verb).all);
+  CHECK(std::get<StatusOptions>(parse({"status", "--counters"})->verb).counters);
+  for (const auto& wrong :
+       {parse({"ls", "a", "--lockspaces"}), parse({"ls", "--lockspaces", "--lockspace", "x"}),
+        parse({"why", "jobs", "--all"}), parse({"why", "--lockspace", "x"}), parse({"show"}),
+        parse({"status", "--ring", "--counters"}), parse({"deadlocks", "jobs"})}) {
+    REQUIRE_FALSE(wrong.has_value());
+    CHECK(wrong.error().exit_code == kUsage);
+  }
+}
+
 TEST_CASE("evs without a verb or with bad groups is a usage error") {
   for (const auto& wrong :
        {parse({"evs"}), parse({"evs", "join"}), parse({"evs", "join", ""}),
