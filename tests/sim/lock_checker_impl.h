@@ -285,6 +285,7 @@ class LockChecker::Impl {
 
   // Lockspaces: lock_spaces.cc.
   void lockspaces(const Applied& applied);
+  void find_departed(const Applied& applied, const LockspaceSeen& before, const LockspaceSeen& now);
   void check_recovered(const Applied& applied);
   bool cold_for_nothing(const Activation& activation) const;
   void grant(const Applied& applied, const OrderedEffect& ordered);

@@ -22,6 +22,7 @@ void LockChecker::Impl::lockspaces(const Applied& applied) {
       if (seen.generation <= last->second.generation && !began_anew) {
         wrong("has other members than before, but no higher generation");
       }
+      find_departed(applied, last->second, seen);
       for (const auto& [node, slot] : seen.members) {
         for (const auto& [other, before] : last->second.members) {
           const bool kept = seen.generation == last->second.generation + 1;
@@ -33,6 +34,20 @@ void LockChecker::Impl::lockspaces(const Applied& applied) {
     lockspaces_seen_.insert(seen);
   }
   check_recovered(applied);
+}
+
+// Members that are gone with their processor, whether the lockspace says so or not.
+void LockChecker::Impl::find_departed(const Applied& applied, const LockspaceSeen& before,
+                                      const LockspaceSeen& now) {
+  const std::vector<Processor>& present = epochs_.at(applied.place.epoch).activation.members;
+  const auto is_in = [](const LockspaceSeen& seen, base::NodeId node) {
+    return std::any_of(seen.members.begin(), seen.members.end(),
+                       [&](const auto& member) { return member.first == node; });
+  };
+  for (const auto& [id, session] : sessions_) {
+    const bool gone = is_in(before, session.at.node) && !is_in(now, session.at.node);
+    if (gone && !contains(present, session.at)) failed_.insert(session.at);
+  }
 }
 
 // Whoever is waited for no more holds nothing at this moment; it may be back later.
