@@ -6,7 +6,7 @@ usage: planted_bugs_test.py ROOT PROGRAM...
 A program is a doctest one of mutable code (cmake/targets.cmake). A bug that a table of docs/safety.md or docs/testing.md
 names is looked for by the tests beside it alone: so each of these rows is shown to be true. The others are looked for by
 all tests. Bugs that a scenario finds are shown by CTest's scenario_NAME_finds_BUG. Those of docs/testing.md break the lock
-table or the barrier table, which have models of their own: the simulator does not list them.
+table or the barrier table, which have models of their own: the simulator need not find them.
 """
 import os
 import re

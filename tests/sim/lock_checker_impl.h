@@ -166,6 +166,7 @@ class LockChecker::Impl {
     bool demoted = false;            // By a conversion that waits.
     RequestId waits_by{};
     Mode wants{};
+    OrderedPlace queued_at;  // By this command it began to wait.
   };
 
   struct Session {

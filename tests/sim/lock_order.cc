@@ -172,6 +172,7 @@ void LockChecker::Impl::queue(const Applied& applied, const OrderedEffect& order
   if (lock.asked) lock.ordered_flags = lock.flags;
   lock.waits_by = ordered.effect.request;
   lock.wants = ordered.effect.mode;
+  lock.queued_at = applied.place;
   if (converts) {
     const auto asked = asked_conversion(lock, ordered.effect.request);
     if (asked) lock.ordered_flags = asked->flags;

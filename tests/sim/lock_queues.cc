@@ -37,9 +37,10 @@ void LockChecker::Impl::convert(const Applied& applied, const OrderedEffect& ord
   const auto place = std::find(resource.converting.begin(), resource.converting.end(), name);
   if (place != resource.converting.end()) {
     const LockName front = resource.converting.front();
-    // A conversion that has lost its mode, and lets others go by that, is told to wait before them.
-    const bool jumps = (lock.ordered_flags & base::lock_flag::no_order) != 0 ||
-                       (locks_[front].ordered_flags & base::lock_flag::demote_on_deadlock) != 0;
+    // A conversion that has lost its mode is told to wait before those that go by that.
+    const bool demoted = (locks_[front].ordered_flags & base::lock_flag::demote_on_deadlock) != 0 &&
+                         locks_[front].queued_at == applied.place;
+    const bool jumps = (lock.ordered_flags & base::lock_flag::no_order) != 0 || demoted;
     if (front != name && !jumps) wrong("FIFO", "ahead of the conversion of " + text(front));
     resource.converting.erase(place);
   }

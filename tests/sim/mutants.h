@@ -17,9 +17,6 @@ std::span<const Mutant> mutants();
 // Those that random runs find too rarely to be asked for.
 std::span<const Mutant> rare_mutants();
 
-// Those of which nobody has tried how soon they are found.
-std::span<const Mutant> untried_mutants();
-
 // To be called before anything else runs; the name must be one of either list.
 void activate_mutant(std::string_view name);
 

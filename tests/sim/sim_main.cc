@@ -156,7 +156,6 @@ int main(int argc, char** argv) {
     bool known = false;
     for (const sim::Mutant& m : sim::mutants()) known |= m.name == mutant;
     for (const sim::Mutant& m : sim::rare_mutants()) known |= m.name == mutant;
-    for (const sim::Mutant& m : sim::untried_mutants()) known |= m.name == mutant;
     if (!known) {
       std::fprintf(stderr, "ringlock-sim: no mutant '%s'; --list-mutants names them\n",
                    mutant.c_str());
