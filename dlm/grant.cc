@@ -36,13 +36,17 @@ bool Table::fits(const LockRecord& lock, Mode mode) const {
   return fits_beside(held, mode);
 }
 
-// The mode that a request which is not in the table yet would be granted at once. It never
-// overtakes those who wait, so nobody starves.
+// The mode that a request which is not in the table yet would be granted at once. Only by a flag it
+// overtakes those who wait, so nobody starves. With head_of_queue it would stand before all of
+// them: if it fits and had to wait there, nobody might ever look at it again.
 std::optional<Mode> Table::grantable_to_newcomer(Slot slot, Mode mode, LockFlags flags) const {
   if (slot == kNoSlot || (flags & expedite)) return mode;
   const ResourceRecord& resource = store_.resources()[slot];
-  const bool nobody_waits = resource.queues == kNoSlot || MUTANT("dlm_overtakes_waiter");
-  if (!nobody_waits && !(flags & no_order)) return std::nullopt;
+  const QueuesRecord* queues = store_.queues_of(resource);
+  const bool at_head = (flags & head_of_queue) && queues && queues->converting.empty() &&
+                       !MUTANT("dlm_head_that_fits_waits");
+  const bool nobody_before = !queues || at_head || MUTANT("dlm_overtakes_waiter");
+  if (!nobody_before && !(flags & no_order)) return std::nullopt;
   if (fits_beside(resource.held, mode)) return mode;
   const std::optional<Mode> other = other_mode(mode, flags);
   if (other && fits_beside(resource.held, *other)) return other;
@@ -53,8 +57,8 @@ std::optional<Mode> Table::grantable_to_newcomer(Slot slot, Mode mode, LockFlags
 bool Table::turn_has_come(const LockRecord& lock, When when) const {
   const QueuesRecord* queues = store_.queues_of(store_.resources()[lock.resource]);
   if (when == When::asked) {
-    return !lock.has(queue_convert) || !queues || queues->converting.empty() ||
-           MUTANT("dlm_queue_convert_ignored");
+    const bool behind = lock.has(queue_convert) && !lock.has(head_of_queue | no_order);
+    return !behind || !queues || queues->converting.empty() || MUTANT("dlm_queue_convert_ignored");
   }
   if (lock.has(no_order) && !MUTANT("dlm_no_order_ignored")) return true;
   if (lock.granted()) {
@@ -221,40 +225,63 @@ bool Table::grant_parts(const WaitRecord& wait, Effects& effects) {
   return true;
 }
 
-// After a scan, of what waits still: holders hear of the highest mode, or of CW, which PR does not
-// cover. A conversion that can never go, since it keeps others from going, is not spoken of; with
-// no_deadlock_wait it is itself asked to give way.
+// The modes that holders are to hear of: the highest, or CW, which PR does not cover. A conversion
+// that can never go, since it keeps others from going, is not spoken of; such are put to
+// `hopeless`.
+Table::Wanted Table::wanted(const QueuesRecord& queues, std::vector<Slot>& hopeless) const {
+  ModeCounts counts = queues.wanted;
+  for (Slot at = queues.special > 0 ? queues.converting.first : kNoSlot; at != kNoSlot;
+       at = store_.waits()[at].in_queue.next) {
+    const WaitRecord& wait = store_.waits()[at];
+    if (!conversion_deadlock(store_.locks()[wait.lock], wait.mode)) continue;
+    --counts[index_of(wait.mode)];
+    hopeless.push_back(at);
+  }
+  Wanted wanted{Mode::nl, counts[index_of(Mode::cw)] > 0};
+  for (std::size_t mode = 0; mode < kModes; ++mode) {
+    if (counts[mode] > 0) wanted.highest = static_cast<Mode>(mode);
+  }
+  return wanted;
+}
+
+// After a scan, of what waits still. A conversion that can never go is itself asked to give way if
+// it has no_deadlock_wait.
 void Table::notify_of_waiting(Slot slot, Effects& effects) {
   const ResourceRecord& resource = store_.resources()[slot];
   const QueuesRecord* queues = store_.queues_of(resource);
   if (!queues || resource.listeners == 0) return;
-  ModeCounts wanted = queues->wanted;
-  for (Slot at = queues->special > 0 ? queues->converting.first : kNoSlot; at != kNoSlot;
-       at = store_.waits()[at].in_queue.next) {
+  std::vector<Slot> hopeless;
+  const Wanted wanted = this->wanted(*queues, hopeless);
+  for (const Slot at : hopeless) {
     const WaitRecord& wait = store_.waits()[at];
     const LockRecord& lock = store_.locks()[wait.lock];
-    if (!conversion_deadlock(lock, wait.mode)) continue;
-    --wanted[index_of(wait.mode)];
     if (lock.has(no_deadlock_wait) && lock.notified < wait.mode) {
       notify(wait.lock, wait.mode, wait.mode, effects);
     }
   }
-  Mode highest = Mode::nl;
-  for (std::size_t mode = 0; mode < kModes; ++mode) {
-    if (wanted[mode] > 0) highest = static_cast<Mode>(mode);
+  for (Slot at = resource.granted.first; at != kNoSlot; at = store_.locks()[at].in_granted.next) {
+    notify_of(at, wanted, effects);
   }
-  const bool cw = wanted[index_of(Mode::cw)] > 0;
-  for (Slot at = resource.granted.first; at != kNoSlot;) {
-    const LockRecord& holder = store_.locks()[at];
-    const bool beside_cw = holder.mode == Mode::pr && cw;
-    const bool told = beside_cw ? holder.notified < Mode::ex
-                                : holder.notified < highest && !compatible(holder.mode, highest);
-    const Slot next = holder.in_granted.next;
-    if (told && holder.wait == kNoSlot) {
-      notify(at, beside_cw && highest == Mode::pr ? Mode::cw : highest, highest, effects);
-    }
-    at = next;
-  }
+}
+
+// Whoever was granted something at once, past those who wait: no scan follows.
+void Table::notify_newcomer(Slot lock, Effects& effects) {
+  const QueuesRecord* queues = store_.queues_of(store_.resources()[store_.locks()[lock].resource]);
+  if (!queues || MUTANT("dlm_newcomer_hears_nothing")) return;
+  std::vector<Slot> hopeless;
+  notify_of(lock, wanted(*queues, hopeless), effects);
+}
+
+void Table::notify_of(Slot slot, const Wanted& wanted, Effects& effects) {
+  const LockRecord& holder = store_.locks()[slot];
+  if (holder.wait != kNoSlot) return;
+  const bool beside_cw = holder.mode == Mode::pr && wanted.cw;
+  const bool told =
+      beside_cw ? holder.notified < Mode::ex
+                : holder.notified < wanted.highest && !compatible(holder.mode, wanted.highest);
+  if (!told) return;
+  notify(slot, beside_cw && wanted.highest == Mode::pr ? Mode::cw : wanted.highest, wanted.highest,
+         effects);
 }
 
 // Holders hear that `blocked`, which may be none yet, can not have `mode`; who converts hears it

@@ -93,6 +93,7 @@ void Table::acquire(const Acquire& request, Effects& effects) {
   if (!mode) return wait_or_refuse(request, lock, effects);
   const GrantNotes notes = *mode == request.mode ? 0 : base::grant_note::other_mode;
   grant(lock, *mode, request.lock.acquired_by, notes, std::nullopt, effects);
+  notify_newcomer(lock, effects);
   settle(effects);
 }
 

@@ -147,6 +147,12 @@ class Table {
   // Whether it asks for the first time, or stands in a queue.
   enum class When : std::uint8_t { asked, queued };
 
+  // What those who wait on a resource want, as far as holders hear of it.
+  struct Wanted {
+    Mode highest{};
+    bool cw = false;
+  };
+
   // table.cc: the requests.
   Status admit(LockName lock, const ResourceName& on) const;
   Status room_for(SessionId session, std::size_t more, std::size_t more_resources,
@@ -176,7 +182,10 @@ class Table {
   void grant_converting(Slot resource, Effects& effects);
   void grant_waiting(Slot resource, Effects& effects);
   bool grant_parts(const WaitRecord& wait, Effects& effects);
+  Wanted wanted(const QueuesRecord& queues, std::vector<Slot>& hopeless) const;
   void notify_of_waiting(Slot resource, Effects& effects);
+  void notify_newcomer(Slot lock, Effects& effects);
+  void notify_of(Slot holder, const Wanted& wanted, Effects& effects);
   void notify_holders(Slot resource, Slot blocked, Mode mode, bool converting_too,
                       Effects& effects);
   void notify(Slot lock, Mode mode, Mode remembered, Effects& effects);

@@ -66,6 +66,7 @@ Outcome Lockspace::request(const LockCall& call) {
   Resource& resource = resources_[call.name];
   if (attempt(resource, lock, When::asked, false) == Attempt::grantable) {
     grant(resource, lock);
+    notify_of_waiting(resource, lock);
   } else if ((call.flags & kNoqueue) == 0 && call.deadlocked) {
     complete(lock, Status::edeadlk, 0, {});
     locks_.erase(id);

@@ -55,10 +55,13 @@
 //     only in the order of the notifications.
 // 17. Completions of locks that end carry no mode. EUNLOCK carries no flags; DEMOTED stays with the
 //     completion of the conversion that was demoted, whatever its status.
-// 18. Rules 5 and 8 look at the queues as they were before: a request with HEADQUE behind whom
-// others wait, and a
-//     conversion with QUECVT and HEADQUE or NOORDER, queue though they could go, until the next
-//     scan.
+// 18. Rules 5 and 8 look at who would stand before it: a request with HEADQUE that fits is granted
+//     although others wait, and a conversion with QUECVT and HEADQUE or NOORDER although others
+//     convert. The kernel queues these until the next scan, which may never come: all before them
+//     fit, too.
+// 19. A request that is granted at once past those who wait (NOORDER, HEADQUE) is notified of them,
+//     it alone, as by a scan. The kernel is silent until the next scan, which may not come while it
+//     holds.
 #pragma once
 
 #include <array>
@@ -254,6 +257,7 @@ class Lockspace {
   void grant_waiting(Resource& resource);
   void scan(Resource& resource, bool recovering);
   void notify_of_waiting(Resource& resource);
+  void notify_of_waiting(const Resource& resource, Lock& holder);
   void notify_holders(const std::vector<int>& holders, const Lock& blocked);
   void notify(Lock& lock, Mode mode, Mode remembered);
   void complete(const Lock& lock, Status status, unsigned flags, std::optional<Value> read);

@@ -51,14 +51,18 @@ bool Lockspace::may_be_granted(const Resource& resource, const Lock& lock, Mode 
   if (conversion && when == When::asked) {
     // Rules 4 and 5.
     if ((lock.flags & kQuecvt) == 0) return true;
-    return resource.converting.empty();
+    const bool before_others = (lock.flags & (kHeadque | kNoorder)) != 0;  // Decision 18.
+    return resource.converting.empty() || before_others;
   }
   // Rule 6.
   if ((lock.flags & kNoorder) != 0) return true;
   // Rule 7.
   if (conversion) return resource.converting.front() == lock.id;
   // Rule 8.
-  if (when == When::asked) return resource.converting.empty() && resource.waiting.empty();
+  if (when == When::asked) {
+    const bool first = resource.waiting.empty() || (lock.flags & kHeadque) != 0;  // Decision 18.
+    return resource.converting.empty() && first;
+  }
   // Rule 9.
   return resource.converting.empty() && resource.waiting.front() == lock.id;
 }
@@ -194,36 +198,37 @@ void Lockspace::scan(Resource& resource, bool recovering) {
 }
 
 void Lockspace::notify_of_waiting(Resource& resource) {
-  Mode highest = Mode::none;
-  bool somebody_wants_cw = false;
   for (int id : resource.converting) {
     Lock& lock = locks_.at(id);
-    if (conversion_deadlock(resource, lock)) {
-      // 2.8: NODLCKWT. The lock itself is asked to give way.
-      if ((lock.flags & kNodlckwt) != 0 && lock.notified < lock.requested) {
-        notify(lock, lock.requested, lock.requested);
-      }
-      continue;
+    if (!conversion_deadlock(resource, lock)) continue;
+    // 2.8: NODLCKWT. The lock itself is asked to give way.
+    if ((lock.flags & kNodlckwt) != 0 && lock.notified < lock.requested) {
+      notify(lock, lock.requested, lock.requested);
     }
-    highest = std::max(highest, lock.requested);
-    if (lock.requested == Mode::cw) somebody_wants_cw = true;
   }
-  for (int id : resource.waiting) {
-    highest = std::max(highest, locks_.at(id).requested);
-    if (locks_.at(id).requested == Mode::cw) somebody_wants_cw = true;
-  }
-  if (highest == Mode::none) return;
+  for (int id : resource.granted) notify_of_waiting(resource, locks_.at(id));
+}
 
-  for (int id : resource.granted) {
-    Lock& holder = locks_.at(id);
-    if (holder.granted == Mode::pr && somebody_wants_cw) {
-      // PR and CW: neither dominates, and what is highest may be a PR that this holder does not
-      // block.
-      if (holder.notified >= Mode::ex) continue;
-      notify(holder, highest == Mode::pr ? Mode::cw : highest, highest);
-    } else if (holder.notified < highest && !compatible(holder.granted, highest)) {
-      notify(holder, highest, highest);
-    }
+// What this holder alone is told, and remembers.
+void Lockspace::notify_of_waiting(const Resource& resource, Lock& holder) {
+  std::vector<Mode> waited_for;
+  for (int id : resource.converting) {
+    const Lock& lock = locks_.at(id);
+    if (!conversion_deadlock(resource, lock)) waited_for.push_back(lock.requested);
+  }
+  for (int id : resource.waiting) waited_for.push_back(locks_.at(id).requested);
+  if (waited_for.empty()) return;
+
+  const Mode highest = *std::max_element(waited_for.begin(), waited_for.end());
+  const bool somebody_wants_cw =
+      std::find(waited_for.begin(), waited_for.end(), Mode::cw) != waited_for.end();
+  if (holder.granted == Mode::pr && somebody_wants_cw) {
+    // PR and CW: neither dominates, and what is highest may be a PR that this holder does not
+    // block.
+    if (holder.notified >= Mode::ex) return;
+    notify(holder, highest == Mode::pr ? Mode::cw : highest, highest);
+  } else if (holder.notified < highest && !compatible(holder.granted, highest)) {
+    notify(holder, highest, highest);
   }
 }
 

@@ -31,7 +31,7 @@ TEST_CASE(
   stage.convert(2, 2, Mode::ex);
   CHECK(told(stage.ask(3, Mode::nl, kNoqueue)) == "3=EAGAIN/none");
   CHECK(told(stage.ask(3, Mode::nl, kExpedite)) == "4=ok/nl");
-  CHECK(told(stage.ask(3, Mode::pr, kNoorder)) == "5=ok/pr");
+  CHECK(told(stage.ask(3, Mode::pr, kNoorder)) == "5=ok/pr 5!ex");  // Decision 19.
 }
 
 TEST_CASE("HEADQUE goes to the head of its queue") {
@@ -51,13 +51,13 @@ TEST_CASE("HEADQUE goes to the head of its queue") {
   CHECK(told(conversions.unlock(1, 1)) == "1=EUNLOCK/none 3=ok/pr 3!pw");
 }
 
-TEST_CASE(
-    "a HEADQUE request queues before those who wait though it could go, until the next scan") {
+TEST_CASE("a HEADQUE request that fits does not wait behind others who wait, only who converts") {
   Stage stage;
   stage.ask(1, Mode::pr);
   stage.ask(2, Mode::ex);
-  CHECK(told(stage.ask(3, Mode::pr, kHeadque)) == "");
-  CHECK(told(stage.convert(1, 1, Mode::pr)) == "1=ok/pr 3=ok/pr 1!ex 3!ex");
+  CHECK(told(stage.ask(3, Mode::pr, kHeadque)) == "3=ok/pr 3!ex");  // Decisions 18 and 19.
+  stage.convert(1, 1, Mode::ex);
+  CHECK(told(stage.ask(4, Mode::pr, kHeadque)) == "");
 }
 
 TEST_CASE("NOORDER is granted out of the middle of a queue") {

@@ -39,12 +39,6 @@ bool goes_with_holders(const Locks& locks, const Lock& lock) {
   return true;
 }
 
-// Decision 18 of the model: it may stand in a queue though it could go, until the next scan.
-bool queued_by_rules_5_and_8(const Lock& lock) {
-  const Flags both = kQuecvt | kNoorder;
-  return (lock.flags & kHeadque) != 0 || (lock.flags & both) == both;
-}
-
 // The first of each queue, and whoever may leave out of order, is really in somebody's way.
 bool nothing_grantable_is_left(const Lockspace& space) {
   const Locks& locks = space.locks();
@@ -52,11 +46,10 @@ bool nothing_grantable_is_left(const Lockspace& space) {
     for (int id : resource.converting) {
       const Lock& lock = locks.at(id);
       const bool may = id == resource.converting.front() || (lock.flags & kNoorder) != 0;
-      if (may && !queued_by_rules_5_and_8(lock) && goes_with_holders(locks, lock)) return false;
+      if (may && goes_with_holders(locks, lock)) return false;
     }
     for (int id : resource.waiting) {
       const Lock& lock = locks.at(id);
-      if (queued_by_rules_5_and_8(lock)) continue;
       const bool first = resource.converting.empty() && id == resource.waiting.front();
       if ((first || (lock.flags & kNoorder) != 0) && goes_with_holders(locks, lock)) return false;
     }
@@ -128,7 +121,9 @@ class History {
         mine->second.requested == Mode::none &&
         (mine->second.flags & (kNoorder | kExpedite)) == 0) {
       const auto old = before.find(mine->second.resource);
-      if (old != before.end() && !(old->second.waiting.empty() && old->second.converting.empty())) {
+      const bool at_head = (mine->second.flags & kHeadque) != 0;
+      if (old != before.end() &&
+          !((at_head || old->second.waiting.empty()) && old->second.converting.empty())) {
         return "a new request passed the queues";
       }
     }

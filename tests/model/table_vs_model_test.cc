@@ -154,6 +154,31 @@ TEST_CASE("conversions beside every holder and whoever waits do as in the model"
   CHECK(tried > 20'000);
 }
 
+TEST_CASE("who is granted past those who wait hears of them as in the model") {
+  std::size_t heard = 0;
+  const auto play = [&](dlm::Mode held, dlm::Mode first, dlm::Mode second,
+                        const Command& newcomer) {
+    const std::vector<Command> commands = {
+        acquire(1, held),          acquire(2, first), acquire(3, second), newcomer,
+        convert(4, dlm::Mode::nl), release(1),        release(4)};
+    agree(commands);
+    TablePair pair;
+    for (std::size_t i = 0; i < 4; ++i) REQUIRE(pair.execute(commands[i]).empty());
+    heard += pair.table().find(lock(4))->notified != dlm::Mode::nl ? 1 : 0;
+  };
+  for (const dlm::Mode held : kAllModes) {
+    for (const dlm::Mode first : kAllModes) {
+      for (const dlm::Mode second : kAllModes) {
+        for (const dlm::Mode mode : kAllModes) {
+          play(held, first, second, acquire(4, mode, flag::no_order));
+          play(held, first, second, acquire(4, mode, flag::head_of_queue));
+        }
+      }
+    }
+  }
+  CHECK(heard > 200);
+}
+
 TEST_CASE("value blocks move, and are marked, by transition as in the model") {
   const std::vector<LockFlags> flags = {0, flag::value_block, flag::invalidate_value,
                                         flag::value_block | flag::invalidate_value};

@@ -79,7 +79,10 @@ void Client::hear(Duration now, const liblock::Event& event) {
   } else if (const auto* lost = std::get_if<liblock::GrantLost>(&event)) {
     ++losses;
     last_event = "lost";
-    if (requests_.contains(lost->request)) checker_.client_lost(now, name_of(lost->request));
+    const auto found = requests_.find(lost->request);
+    if (found == requests_.end()) return;
+    if (is_of_transaction(found->second)) end_transaction();
+    checker_.client_lost(now, name_of(lost->request));
     end(lost->request);
   } else if (const auto* refused = std::get_if<liblock::Failed>(&event)) {
     failed(now, *refused);
@@ -91,6 +94,7 @@ void Client::hear(Duration now, const liblock::Event& event) {
     const auto found = requests_.find(blocked->request);
     if (found == requests_.end()) return;
     last_event = "blocks " + found->second.resource;
+    ++blocks;
     found->second.blocked = true;
     found->second.act_at = now + random_.between(milliseconds(0), milliseconds(100));
     checker_.client_blocks(now, name_of(blocked->request), blocked->token, blocked->mode);
@@ -108,6 +112,7 @@ void Client::hear(Duration now, const liblock::Event& event) {
     answered(now, done->operation);
   } else if (const auto* space = std::get_if<liblock::LockspaceChanged>(&event)) {
     last_event = "lockspace " + std::to_string(space->state.generation);
+    ++lockspace_changes;
     if (session_) checker_.client_told_of(now, *session_, seen_of(space->state));
   }
 }
@@ -117,6 +122,7 @@ void Client::granted(Duration now, const liblock::Granted& granted) {
   if (found == requests_.end()) return;
   Request& request = found->second;
   ++grants;
+  if ((request.flags & base::lock_flag::adopt_orphan) != 0) ++adoptions;
   last_event = "granted " + request.resource;
   request.granted = true;
   request.token = granted.token;
@@ -126,21 +132,20 @@ void Client::granted(Duration now, const liblock::Granted& granted) {
   tell_deadline(now, granted.request);
   checker_.client_granted(now, name_of(granted.request), told_of(granted));
   use(now, granted.request, request);
-  if (request.role == Role::transaction) go_on(now);
+  if (is_of_transaction(request)) go_on(now);
 }
 
 void Client::failed(Duration now, const liblock::Failed& failed) {
   last_event = "failed";
   const auto found = requests_.find(failed.request);
   if (found == requests_.end()) return;
-  const bool transaction = found->second.role == Role::transaction;
+  if (is_of_transaction(found->second)) end_transaction();
   const std::size_t parts = found->second.parts;
   for (std::size_t i = 0; i < parts; ++i) {
     const base::RequestId part{base::value(failed.request) + i};
     if (session_ && requests_.contains(part)) checker_.client_failed(now, name_of(part));
     end(part);
   }
-  if (transaction) end_transaction(now);
 }
 
 void Client::converted(Duration now, const liblock::Converted& converted) {
@@ -160,6 +165,7 @@ void Client::converted(Duration now, const liblock::Converted& converted) {
   checker_.client_converted(now, name_of(converted.lock.request), converted.operation,
                             told_of(converted.lock));
   use(now, converted.lock.request, request);
+  if (is_of_transaction(request)) go_on(now);
 }
 
 void Client::not_converted(Duration now, const liblock::ConversionFailed& failed) {
@@ -168,6 +174,7 @@ void Client::not_converted(Duration now, const liblock::ConversionFailed& failed
   if (found == requests_.end() || found->second.releasing) return;
   last_event = "not converted " + found->second.resource;
   if (failed.failure == liblock::Failure::deadlock) ++deadlocks;
+  if (is_of_transaction(found->second)) end_transaction();
   found->second.conversion.reset();
   found->second.mode = failed.lock.mode;
   found->second.act_at = now + random_.between(milliseconds(1), milliseconds(150));
@@ -225,6 +232,15 @@ void Client::end(base::RequestId id) {
 void Client::die(Duration now) {
   if (session_) checker_.client_closed(now, *session_);
   checker_.client_gone(number_);
+}
+
+std::vector<LeftBehind> Client::left_behind() const {
+  std::vector<LeftBehind> left;
+  for (const auto& [id, request] : requests_) {
+    const bool persistent = (request.flags & base::lock_flag::persistent) != 0;
+    if (request.granted && persistent) left.push_back({request.resource, request.mode});
+  }
+  return left;
 }
 
 std::optional<Duration> Client::next_timeout() const {

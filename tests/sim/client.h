@@ -26,6 +26,12 @@ struct Transaction {
   std::vector<std::string> todo;
 };
 
+// What a process that has died left behind.
+struct LeftBehind {
+  std::string resource;
+  dlm::Mode mode{};
+};
+
 class Client {
  public:
   Client(std::size_t machine, const VirtualClock& clock, base::Random random, LockChecker& checker,
@@ -53,8 +59,10 @@ class Client {
   // Ends what dead processes of these nodes have left behind.
   void drop_orphans(Duration now, base::NodeId node);
 
-  // The process dies.
+  // The process dies. What it leaves behind others may hear of, who then try to adopt it.
   void die(Duration now);
+  std::vector<LeftBehind> left_behind() const;
+  void hear_of(const std::vector<LeftBehind>& left) { left_behind_ = left; }
 
   std::optional<Duration> next_timeout() const;
 
@@ -62,6 +70,9 @@ class Client {
   std::uint64_t losses = 0;
   std::uint64_t conversions = 0;
   std::uint64_t deadlocks = 0;
+  std::uint64_t adoptions = 0;
+  std::uint64_t blocks = 0;
+  std::uint64_t lockspace_changes = 0;
   std::string last_event;  // For the trace.
 
   // Bookkeeping of the world's.
@@ -98,7 +109,8 @@ class Client {
   void begin_several(Duration now);
   void begin_transaction(Duration now);
   void go_on(Duration now);
-  void end_transaction(Duration now);
+  void end_transaction();
+  bool is_of_transaction(const Request& request) const;
   void visit_lockspace(Duration now);
   void act_on_waiting(Duration now, base::RequestId id);
   void act_on_granted(Duration now, base::RequestId id);
@@ -108,6 +120,8 @@ class Client {
   void use(Duration now, base::RequestId id, const Request& request);
   std::uint32_t draw_patience();
   dlm::LockFlags draw_flags(Role role);
+  dlm::LockFlags draw_conversion_flags(dlm::Mode from, dlm::Mode to);
+  dlm::LockFlags draw_jumps();
 
   void hear(Duration now, const liblock::Event& event);
   void granted(Duration now, const liblock::Granted& granted);
@@ -136,6 +150,7 @@ class Client {
   Duration next_act_{};
   std::set<base::RequestId> operations_;  // Conversions and others, without an answer.
   std::optional<Transaction> transaction_;
+  std::vector<LeftBehind> left_behind_;
   std::uint64_t last_owner_ = 0;
   bool joined_ = false;
   bool winding_down_ = false;

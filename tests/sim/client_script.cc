@@ -99,8 +99,7 @@ void Client::act_on_granted(Duration now, base::RequestId id) {
 
 // Whether it goes on as it is.
 bool Client::keeps(Duration now, Request& request) {
-  if (request.role == Role::transaction)
-    return transaction_ && request.owner == transaction_->owner;
+  if (request.role == Role::transaction) return is_of_transaction(request);
   if (request.role == Role::cached && request.mode != dlm::Mode::nl) {
     return !request.blocked && !letting_go_;
   }
@@ -114,20 +113,7 @@ void Client::convert(Duration now, base::RequestId id, dlm::Mode mode) {
   liblock::LockConversion conversion;
   conversion.mode = mode;
   conversion.flags = own.flags & (value_block | persistent | notify);
-  if (own.role == Role::any_mode) {
-    if (random_.chance(1, 6)) conversion.flags |= no_queue;
-    // ME takes effects in the order in which they are told, and a demoted conversion that is
-    // granted at once is told before those whom it let go first (seeds 1895, 3867).
-    if (traffic_.jumps && random_.chance(1, 6) && (conversion.flags & no_queue) == 0) {
-      conversion.flags |= demote_on_deadlock;
-    }
-    if (random_.chance(1, 6) && base::legal_conversion(own.mode, mode, queue_convert)) {
-      conversion.flags |= queue_convert;
-    }
-    if (traffic_.jumps && random_.chance(1, 4)) {
-      conversion.flags |= random_.chance(1, 2) ? no_order : head_of_queue;
-    }
-  }
+  if (own.role == Role::any_mode) conversion.flags |= draw_conversion_flags(own.mode, mode);
   if ((own.flags & value_block) != 0) {
     if (writes(own.mode) && random_.chance(1, 10)) conversion.flags |= invalidate_value;
     if (writes(own.mode)) conversion.value = block_of(own.number + 1 + random_.below(5));
@@ -143,11 +129,38 @@ void Client::convert(Duration now, base::RequestId id, dlm::Mode mode) {
                            {*operation, mode, conversion.flags, conversion.value});
 }
 
+dlm::LockFlags Client::draw_conversion_flags(dlm::Mode from, dlm::Mode to) {
+  dlm::LockFlags flags = 0;
+  if (random_.chance(1, 6)) {
+    flags |= no_queue;
+    if (random_.chance(1, 2)) flags |= no_queue_notify;
+  } else if (random_.chance(1, traffic_.jumps ? 4 : 12)) {
+    flags |= demote_on_deadlock;
+  }
+  if (random_.chance(1, 4) && base::legal_conversion(from, to, queue_convert)) {
+    flags |= queue_convert;
+  }
+  return flags | draw_jumps();
+}
+
+// Flags with which one overtakes others, or stays in a deadlock of its own will.
+dlm::LockFlags Client::draw_jumps() {
+  dlm::LockFlags flags = 0;
+  if (!traffic_.jumps) return flags;
+  if (random_.chance(1, 4)) flags |= random_.chance(1, 2) ? no_order : head_of_queue;
+  // Who is not known to the detection of deadlocks may keep a transaction from its end for ever.
+  if (traffic_.transactions) return flags;
+  if (random_.chance(1, 5)) flags |= random_.chance(1, 2) ? or_pr : or_cw;
+  if (random_.chance(1, 6)) flags |= random_.chance(1, 2) ? no_deadlock_wait : no_deadlock_block;
+  return flags;
+}
+
 void Client::release(Duration now, base::RequestId id) {
   Request& own = requests_.at(id);
   dlm::LockFlags flags = own.conversion ? force : 0;
   std::optional<dlm::ValueBlock> value;
-  if ((own.flags & value_block) != 0 && writes(own.mode)) {
+  // From a mode that does not write, a value has no effect.
+  if ((own.flags & value_block) != 0 && (writes(own.mode) || random_.chance(1, 3))) {
     if (random_.chance(1, 10)) {
       flags |= invalidate_value;
     } else if (random_.chance(2, 3)) {
@@ -155,13 +168,11 @@ void Client::release(Duration now, base::RequestId id) {
       value = block_of(own.number + 1 + random_.below(5));
     }
   }
+  // Lost by now: that is the next event.
+  if (!wire_.release(clock_now(now), id, flags, value)) return;
   own.conversion.reset();
+  own.releasing = true;
   checker_.client_releases(now, name_of(id), flags, value);
-  if (wire_.release(clock_now(now), id, flags, value)) {
-    own.releasing = true;
-  } else {
-    end(id);
-  }
 }
 
 void Client::begin(Duration now) {
@@ -181,10 +192,20 @@ void Client::begin(Duration now) {
   if (request.role == Role::value && random_.chance(2, 3)) request.mode = dlm::Mode::nl;
   request.flags = draw_flags(request.role);
   if (traffic_.lockspaces && joined_ && random_.chance(1, 4)) request.resource = kInLockspace;
-  if (traffic_.orphans && random_.chance(1, 5)) {
-    request.flags = (request.flags | adopt_orphan) & ~(head_of_queue | no_order);
+  if (!left_behind_.empty() && random_.chance(2, 3)) {
+    const LeftBehind& left = left_behind_[random_.below(left_behind_.size())];
+    request.resource = left.resource;
+    request.mode = left.mode;
+    request.role = Role::plain;
+    request.flags = (request.flags & (value_block | notify | persistent)) | adopt_orphan;
+    if (random_.chance(1, 4)) left_behind_.clear();
+  } else if (traffic_.orphans && random_.chance(1, 5)) {
+    request.flags = (request.flags & (value_block | notify | persistent)) | adopt_orphan;
+  } else if (traffic_.jumps && request.mode == dlm::Mode::nl && random_.chance(1, 2)) {
+    request.flags |= expedite;
   }
-  begin_one(now, request, random_.chance(1, 5));
+  const bool refuse = (request.flags & expedite) == 0 && random_.chance(1, 5);
+  begin_one(now, request, refuse);
 }
 
 dlm::LockFlags Client::draw_flags(Role role) {
@@ -192,8 +213,7 @@ dlm::LockFlags Client::draw_flags(Role role) {
   if (role == Role::value || (traffic_.values && random_.chance(1, 4))) flags |= value_block;
   if (role == Role::cached || (traffic_.cached && random_.chance(1, 4))) flags |= notify;
   if (traffic_.orphans && random_.chance(1, 3)) flags |= persistent;
-  if (traffic_.jumps && random_.chance(1, 4))
-    flags |= random_.chance(1, 2) ? no_order : head_of_queue;
+  if (role != Role::several) flags |= draw_jumps();
   return flags;
 }
 
@@ -203,7 +223,7 @@ std::uint32_t Client::draw_patience() {
 }
 
 void Client::begin_one(Duration now, Request request, bool refuse) {
-  if (refuse) request.flags |= no_queue;
+  if (refuse) request.flags |= random_.chance(1, 2) ? no_queue : no_queue | no_queue_notify;
   // Where some wait for others' locks with locks of their own, all who wait are known to the
   // detection of deadlocks: behind one who is not a ring would stay.
   if (request.owner == 0 && traffic_.transactions) request.owner = ++last_owner_;
@@ -231,10 +251,11 @@ void Client::begin_several(Duration now) {
     }
   }
   if (random_.chance(1, 2)) std::swap(asked.parts.front(), asked.parts.back());
+  asked.flags = draw_flags(Role::several);
   if (random_.chance(1, 5)) asked.flags |= no_queue;
   asked.patience = draw_patience();
-  // Nobody waits behind one of its parts for what it waits for with another, and stays there.
-  asked.owner = ++last_owner_;
+  // Nobody who holds what it waits for with one part waits behind another, and stays there.
+  if (traffic_.transactions) asked.owner = ++last_owner_;
   const auto first = wire_.acquire_all(clock_now(now), asked);
   if (!first) return;
   const bool patient = random_.chance(1, 2);
@@ -270,8 +291,13 @@ void Client::begin_transaction(Duration now) {
 }
 
 void Client::go_on(Duration now) {
-  if (!transaction_) return;
-  if (transaction_->todo.empty()) return end_transaction(now);
+  if (transaction_->todo.empty()) return end_transaction();
+  for (const auto& [id, own] : requests_) {
+    const bool shared = own.owner == transaction_->owner && own.mode == dlm::Mode::pr;
+    if (!shared || !random_.chance(1, 3)) continue;
+    convert(now, id, dlm::Mode::ex);
+    if (own.conversion) return;
+  }
   Request request;
   request.resource = transaction_->todo.back();
   request.role = Role::transaction;
@@ -280,12 +306,16 @@ void Client::go_on(Duration now) {
   transaction_->todo.pop_back();
   const std::size_t before = requests_.size();
   begin_one(now, request, false);
-  if (requests_.size() == before) end_transaction(now);
+  if (requests_.size() == before) end_transaction();
 }
 
 // What it has is released as its time comes.
-void Client::end_transaction(Duration) {
+void Client::end_transaction() {
   transaction_.reset();
+}
+
+bool Client::is_of_transaction(const Request& request) const {
+  return request.role == Role::transaction && transaction_ && request.owner == transaction_->owner;
 }
 
 void Client::visit_lockspace(Duration now) {

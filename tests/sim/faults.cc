@@ -156,7 +156,10 @@ void World::fail_client(std::size_t index) {
   client.die(now_);
   disconnect(index);
   const std::uint64_t timer_number = client.timer_number;
+  const std::vector<LeftBehind> left = client.left_behind();
   clients_[index] = new_client(index);
+  clients_[index]->hear_of(left);
+  clients_[random_.below(clients_.size())]->hear_of(left);
   clients_[index]->timer_number = timer_number;
   after_client(index);
 }

@@ -179,7 +179,7 @@ void LockChecker::Impl::client_not_converted(TrueTime at, LockName name, Request
 void LockChecker::Impl::client_blocks(TrueTime at, LockName name, Token token, Mode mode) {
   const Lock& lock = locks_[name];
   if (lock.token != token) return;  // Converted meanwhile: the word is late.
-  if (!lock.told_of_waiters) {
+  if (!lock.told_of) {
     report("BLK", text(at) + text(name) + " is told that it stands against " + text(mode) +
                       ", but nobody waited");
   }

@@ -75,8 +75,8 @@ bool erase(std::vector<T>& from, const T& what) {
   return true;
 }
 
-template <typename T>
-bool contains(const std::vector<T>& in, const T& what) {
+template <typename Container, typename T>
+bool contains(const Container& in, const T& what) {
   return std::find(in.begin(), in.end(), what) != in.end();
 }
 
@@ -162,7 +162,7 @@ class LockChecker::Impl {
     RequestId granted_by{};       // The request or conversion of the last grant.
     GrantNotes notes = 0;
     std::optional<ValueBlock> read;  // What it was granted with.
-    bool told_of_waiters = false;    // Since the last grant.
+    std::optional<Mode> told_of;     // Since the last grant: the highest that it stands against.
     bool demoted = false;            // By a conversion that waits.
     RequestId waits_by{};
     Mode wants{};
@@ -175,7 +175,7 @@ class LockChecker::Impl {
     bool ended = false;   // In the order.
     std::vector<LockName> believed;
     Processor at;           // Who serves it, or did last.
-    OrderedPlace ended_by;  // If its end was not that of its node.
+    OrderedPlace ended_by;  // If its end was not that of its node: persistent locks stay.
   };
 
   struct Resource {
@@ -258,7 +258,10 @@ class LockChecker::Impl {
   void refuse(const Applied& applied, const dlm::Effect& effect, bool converts);
   void enter(const Applied& applied, const dlm::Effect& effect);
   std::optional<AskedConversion> asked_conversion(const Lock& lock, RequestId operation) const;
-  bool must_wait(const Resource& resource, Mode mode) const;
+  bool must_wait(const Resource& resource, Mode mode, LockFlags flags) const;
+  bool conversion_must_wait(const Resource& resource, LockName name, Mode mode) const;
+  bool fits_in_any(const Resource& resource, LockName name, Mode mode, LockFlags flags) const;
+  bool can_never_go(const Resource& resource, LockName name) const;
   bool fits(const Resource& resource, LockName name, Mode mode) const;
   void take_adopted(const Applied& applied, LockName name);
   void convert(const Applied& applied, const OrderedEffect& ordered);
@@ -282,6 +285,8 @@ class LockChecker::Impl {
 
   // Lockspaces: lock_spaces.cc.
   void lockspaces(const Applied& applied);
+  void find_departed(const Applied& applied, const LockspaceSeen& before, const LockspaceSeen& now);
+  void check_recovered(const Applied& applied);
   bool cold_for_nothing(const Activation& activation) const;
   void grant(const Applied& applied, const OrderedEffect& ordered);
   void free(const Applied& applied, const dlm::Effect& effect);

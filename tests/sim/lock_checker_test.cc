@@ -940,6 +940,22 @@ TEST_CASE("LVB: who reads an old value, or no mark, is seen") {
   CHECK(read(block(0), false, true) == std::set<std::string>{"LVB"});
 }
 
+TEST_CASE("LVB: what a client has lost while it could write is marked when it is given back") {
+  for (const bool marked : {true, false}) {
+    Kinds k;
+    k.asks(lock(kA, 1), "k", Mode::ex, kValue);
+    k.asks(lock(kC, 1), "k", Mode::nl);
+    k.asks(lock(kB, 1), "k", Mode::pr, kValue);
+    k.apply({with(granted(lock(kA, 1), "k", Mode::ex, 1), block(0)),
+             granted(lock(kC, 1), "k", Mode::nl, 2)});
+    k.checker().client_granted(ms(13), lock(kA, 1), {Token{1}, Mode::ex, 0, block(0)});
+    k.checker().client_lost(ms(13), lock(kA, 1));
+    k.apply({released(lock(kA, 1), Mode::ex, 1)});
+    k.apply({with(granted(lock(kB, 1), "k", Mode::pr, 3), block(0), marked)});
+    CHECK(k.violations() == (marked ? kNothing : std::set<std::string>{"LVB"}));
+  }
+}
+
 TEST_CASE("BLK: who asked to hear of those who wait, and does not, is seen") {
   for (const bool hears : {true, false}) {
     Kinds k;
@@ -951,6 +967,107 @@ TEST_CASE("BLK: who asked to hear of those who wait, and does not, is seen") {
     k.apply(effects);
     CHECK(k.violations() == (hears ? kNothing : std::set<std::string>{"BLK"}));
   }
+}
+
+TEST_CASE(
+    "BLK: who has heard of a mode, and not of a higher one, or of one that converts, is seen") {
+  const auto history = [](Mode second, bool converts, bool hears) {
+    Kinds k;
+    k.asks(lock(kA, 1), "k", Mode::pr, base::lock_flag::notify);
+    k.asks(lock(kB, 1), "k", Mode::pw);
+    k.asks(lock(kC, 1), "k", converts ? Mode::nl : second);
+    k.apply({granted(lock(kA, 1), "k", Mode::pr, 1)});
+    if (converts) {
+      k.apply({granted(lock(kC, 1), "k", Mode::nl, 2)});
+      k.converts(lock(kC, 1), 2, second);
+    }
+    k.apply({queued(lock(kB, 1), "k", Mode::pw),
+             effect(dlm::Effect::Kind::blocks, lock(kA, 1), Mode::pw, 1)});
+    std::vector<OrderedEffect> effects = {by(queued(lock(kC, 1), "k", second), converts ? 2 : 1)};
+    if (hears) effects.push_back(effect(dlm::Effect::Kind::blocks, lock(kA, 1), second, 1));
+    k.apply(effects);
+    return k.violations();
+  };
+  for (const bool converts : {false, true}) {
+    CHECK(history(Mode::pw, converts, false) == kNothing);
+    CHECK(history(Mode::ex, converts, true) == kNothing);
+    CHECK(history(Mode::ex, converts, false) == std::set<std::string>{"BLK"});
+  }
+}
+
+TEST_CASE("FIFO: with HEADQUE one stands before all who wait, with NOORDER one need not stand") {
+  const auto history = [](dlm::LockFlags flags, bool third_first) {
+    Kinds k;
+    k.asks(lock(kA, 1), "k", Mode::ex);
+    k.asks(lock(kB, 1), "k", Mode::ex);
+    k.asks(lock(kC, 1), "k", Mode::ex, flags);
+    k.apply({granted(lock(kA, 1), "k", Mode::ex, 1)});
+    k.apply({queued(lock(kB, 1), "k", Mode::ex)});
+    k.apply({queued(lock(kC, 1), "k", Mode::ex)});
+    k.checker().client_releases(ms(12), lock(kA, 1));
+    k.apply({released(lock(kA, 1), Mode::ex, 1),
+             granted(third_first ? lock(kC, 1) : lock(kB, 1), "k", Mode::ex, 2)});
+    return k.violations();
+  };
+  const std::set<std::string> overtaken = {"FIFO"};
+  CHECK(history(0, false) == kNothing);
+  CHECK(history(0, true) == overtaken);
+  CHECK(history(base::lock_flag::head_of_queue, true) == kNothing);
+  CHECK(history(base::lock_flag::head_of_queue, false) == overtaken);
+  CHECK(history(base::lock_flag::no_order, true) == kNothing);
+  CHECK(history(base::lock_flag::no_order, false) == kNothing);
+}
+
+TEST_CASE("LIN, NLW: what a flag lets go, and waits all the same, is seen") {
+  const auto history = [](dlm::LockFlags flags, bool at_once) {
+    Kinds k;
+    k.asks(lock(kA, 1), "k", Mode::pr);
+    k.asks(lock(kB, 1), "k", Mode::ex);
+    k.asks(lock(kC, 1), "k", Mode::pr, flags);
+    k.apply({granted(lock(kA, 1), "k", Mode::pr, 1)});
+    k.apply({queued(lock(kB, 1), "k", Mode::ex)});
+    k.apply(
+        {at_once ? granted(lock(kC, 1), "k", Mode::pr, 2) : queued(lock(kC, 1), "k", Mode::pr)});
+    return k.violations();
+  };
+  CHECK(history(0, false) == kNothing);
+  CHECK(history(0, true) == std::set<std::string>{"FIFO"});
+  for (const dlm::LockFlags flags : {base::lock_flag::head_of_queue, base::lock_flag::no_order}) {
+    CHECK(history(flags, true) == kNothing);
+    CHECK(history(flags, false) == std::set<std::string>{"LIN", "NLW"});
+  }
+}
+
+TEST_CASE(
+    "ME: a demoted conversion may be told before those it let go, not be granted before them") {
+  for (const std::uint64_t token : {5U, 3U}) {
+    Kinds k;
+    k.asks(lock(kA, 1), "k", Mode::pr);
+    k.asks(lock(kB, 1), "k", Mode::pr);
+    k.apply({granted(lock(kA, 1), "k", Mode::pr, 1), granted(lock(kB, 1), "k", Mode::pr, 2)});
+    k.converts(lock(kA, 1), 2, Mode::cw);
+    k.apply({by(queued(lock(kA, 1), "k", Mode::cw), 2)});
+    k.converts(lock(kB, 1), 2, Mode::cw, base::lock_flag::demote_on_deadlock);
+    OrderedEffect demoted = by(granted(lock(kB, 1), "k", Mode::cw, token), 2);
+    demoted.effect.notes = base::grant_note::demoted;
+    k.apply({demoted, by(granted(lock(kA, 1), "k", Mode::cw, 4), 2)});
+    CHECK(k.violations() == (token == 5 ? kNothing : std::set<std::string>{"ME"}));
+  }
+}
+
+TEST_CASE("NPG: a request that is granted in a mode it is not content with is seen") {
+  const auto history = [](dlm::LockFlags flags, dlm::GrantNotes notes) {
+    Kinds k;
+    k.asks(lock(kA, 1), "k", Mode::ex, flags);
+    OrderedEffect grant = granted(lock(kA, 1), "k", Mode::pr, 1);
+    grant.effect.notes = notes;
+    k.apply({grant});
+    return k.violations();
+  };
+  CHECK(history(base::lock_flag::or_pr, base::grant_note::other_mode) == kNothing);
+  CHECK(history(base::lock_flag::or_pr, 0) == std::set<std::string>{"NPG"});
+  CHECK(history(base::lock_flag::or_cw, base::grant_note::other_mode) ==
+        std::set<std::string>{"NPG"});
 }
 
 TEST_CASE("ALL: a part that is granted alone is seen") {
@@ -980,7 +1097,7 @@ TEST_CASE("NLW: who is first and fits, and still waits, is seen at once") {
 
 TEST_CASE(
     "ORPHAN: a persistent lock that ends with its process, or is adopted elsewhere, is seen") {
-  const auto history = [](bool freed, const Processor& adopter) {
+  const auto history = [](bool freed, const Processor& adopter, bool with_node = false) {
     Kinds k;
     k.asks(lock(kA, 1), "k", Mode::ex, base::lock_flag::persistent);
     Applied grant = k.next({granted(lock(kA, 1), "k", Mode::ex, 1)});
@@ -989,7 +1106,7 @@ TEST_CASE(
     k.checker().client_closed(ms(12), kA);
     Applied close = k.next({});
     if (freed) close.effects = {released(lock(kA, 1), Mode::ex, 1)};
-    close.ended = {{kA, OrderedEnd::How::expired}};
+    close.ended = {{kA, OrderedEnd::How::expired, with_node}};
     k.apply(close);
     if (freed) return k.violations();
     k.asks(lock(kB, 1), "k", Mode::ex, base::lock_flag::adopt_orphan);
@@ -1001,6 +1118,7 @@ TEST_CASE(
   CHECK(history(false, kP1) == kNothing);
   CHECK(history(true, kP1) == std::set<std::string>{"ORPHAN"});
   CHECK(history(false, kP2).count("ORPHAN") == 1);
+  CHECK(history(false, kP1, true).count("ORPHAN") == 1);
 }
 
 TEST_CASE("ONE: a second answer, and an answer to nothing, are seen") {

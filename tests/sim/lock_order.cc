@@ -4,9 +4,31 @@
 namespace sim {
 namespace {
 
-// With these somebody may be overtaken, or overtakes.
-constexpr LockFlags kJumps =
-    base::lock_flag::expedite | base::lock_flag::head_of_queue | base::lock_flag::no_order;
+using namespace base::lock_flag;
+
+std::optional<Mode> other_mode(Mode asked, LockFlags flags) {
+  if (asked != Mode::pr && (flags & or_pr) != 0) return Mode::pr;
+  if (asked != Mode::cw && (flags & or_cw) != 0) return Mode::cw;
+  return std::nullopt;
+}
+
+// The outcome of a request is told first, also where it lets others go before it is granted itself:
+// the tokens say which grant came first.
+std::vector<OrderedEffect> by_token(std::vector<OrderedEffect> effects) {
+  const auto granted = [](const OrderedEffect& ordered) {
+    return ordered.effect.kind == dlm::Effect::Kind::granted;
+  };
+  for (auto own = effects.end(); own != effects.begin();) {
+    --own;
+    if (!granted(*own)) continue;
+    auto last = own;
+    for (auto later = own + 1; later != effects.end(); ++later) {
+      if (granted(*later) && later->effect.token < own->effect.token) last = later;
+    }
+    std::rotate(own, own + 1, last + 1);
+  }
+  return effects;
+}
 
 }  // namespace
 
@@ -68,7 +90,13 @@ void LockChecker::Impl::apply_in_order(const Applied& applied) {
   for (const OrderedEnd& end : applied.ended) end_session(applied, end);
   highest_before_ = highest_ordered_;
   std::vector<std::size_t> touched;
-  for (const OrderedEffect& ordered : applied.effects) {
+  // A conversion that is demoted and granted by one command has lost its mode before those that it
+  // let go were granted.
+  for (const auto& [effect, resource] : applied.effects) {
+    const bool granted = effect.kind == dlm::Effect::Kind::granted;
+    if (granted && (effect.notes & base::grant_note::demoted) != 0) demote(effect.lock);
+  }
+  for (const OrderedEffect& ordered : by_token(applied.effects)) {
     const dlm::Effect& effect = ordered.effect;
     const bool converts =
         effect.request != RequestId{} && effect.request != effect.lock.acquired_by;
@@ -147,25 +175,25 @@ void LockChecker::Impl::queue(const Applied& applied, const OrderedEffect& order
   if (converts) {
     const auto asked = asked_conversion(lock, ordered.effect.request);
     if (asked) lock.ordered_flags = asked->flags;
-    Resource& resource = resources_[lock.granted_on];
-    const bool behind =
-        (lock.ordered_flags & base::lock_flag::queue_convert) != 0 && !resource.converting.empty();
-    const bool demotes = (lock.ordered_flags & base::lock_flag::demote_on_deadlock) != 0;
-    if (resource.granted_since_cold && !behind && !demotes &&
-        fits(resource, name, ordered.effect.mode)) {
-      report("LIN", text(applied.at) + text(name) + " has to wait for its conversion by " +
-                        text(applied.place) + ", with nothing in its way");
-    }
-    resource.converting.push_back(name);
-    return;
+  } else {
+    lock.granted_on = resource_of(ordered.resource);
   }
-  lock.granted_on = resource_of(ordered.resource);
   Resource& resource = resources_[lock.granted_on];
-  if (lock.parts == 1 && !must_wait(resource, ordered.effect.mode)) {
+  // What it lets go by its demotion may have come before it, and is told later.
+  const bool demotes = (lock.ordered_flags & demote_on_deadlock) != 0;
+  const bool must = converts
+                        ? demotes || conversion_must_wait(resource, name, lock.wants)
+                        : lock.parts > 1 || must_wait(resource, lock.wants, lock.ordered_flags);
+  if (!must) {
     report("LIN", text(applied.at) + text(name) + " has to wait by " + text(applied.place) +
                       ", with nothing in its way");
   }
-  resource.waiting.push_back(name);
+  std::deque<LockName>& queue = converts ? resource.converting : resource.waiting;
+  if ((lock.ordered_flags & head_of_queue) != 0) {
+    queue.push_front(name);
+  } else {
+    queue.push_back(name);
+  }
 }
 
 void LockChecker::Impl::refuse(const Applied& applied, const dlm::Effect& effect, bool converts) {
@@ -177,23 +205,45 @@ void LockChecker::Impl::refuse(const Applied& applied, const dlm::Effect& effect
     // Its flags are those of the lock all the same.
     if (lock.held) lock.ordered_flags = asked->flags;
     if ((effect.notes & base::grant_note::demoted) != 0) demote(effect.lock);
+    lock.demoted = false;
   }
-  if (effect.status != dlm::Status::would_block) return;
-  const bool wrong =
-      converts ? asked && lock.held && resources_[lock.granted_on].granted_since_cold &&
-                     fits(resources_[lock.granted_on], effect.lock, asked->mode) &&
-                     (asked->flags & base::lock_flag::queue_convert) == 0
-               : lock.asked && lock.parts == 1 && !must_wait(resources_[lock.resource], lock.mode);
-  if (!wrong) return;
+  const bool demotes = converts && (lock.ordered_flags & demote_on_deadlock) != 0;
+  if (effect.status != dlm::Status::would_block && effect.status != dlm::Status::deadlock) return;
+  if (demotes) return;
+  const bool must =
+      converts ? !asked || !lock.held ||
+                     conversion_must_wait(resources_[lock.granted_on], effect.lock, asked->mode)
+               : !lock.asked || lock.parts > 1 ||
+                     must_wait(resources_[lock.resource], lock.mode, lock.flags);
+  if (must) return;
   report("LIN", text(applied.at) + text(effect.lock) + " is refused by " + text(applied.place) +
                     ", with nothing in its way");
 }
 
-bool LockChecker::Impl::must_wait(const Resource& resource, Mode mode) const {
-  if (!resource.granted_since_cold || !resource.waiting.empty() || !resource.converting.empty()) {
-    return true;
-  }
-  return !fits(resource, {}, mode);
+// Whether a new request has somebody in its way, or before it.
+bool LockChecker::Impl::must_wait(const Resource& resource, Mode mode, LockFlags flags) const {
+  if ((flags & expedite) != 0) return false;
+  if (!resource.granted_since_cold) return true;
+  const bool nobody_before =
+      (flags & no_order) != 0 ||
+      (resource.converting.empty() && (resource.waiting.empty() || (flags & head_of_queue) != 0));
+  return !nobody_before || !fits_in_any(resource, {}, mode, flags);
+}
+
+bool LockChecker::Impl::conversion_must_wait(const Resource& resource, LockName name,
+                                             Mode mode) const {
+  if (!resource.granted_since_cold) return true;
+  const LockFlags flags = locks_.at(name).ordered_flags;
+  const bool behind = (flags & queue_convert) != 0 && (flags & (head_of_queue | no_order)) == 0;
+  return (behind && !resource.converting.empty()) || !fits(resource, name, mode);
+}
+
+// In the mode asked for, or the other one that it is content with.
+bool LockChecker::Impl::fits_in_any(const Resource& resource, LockName name, Mode mode,
+                                    LockFlags flags) const {
+  if (fits(resource, name, mode)) return true;
+  const std::optional<Mode> other = other_mode(mode, flags);
+  return other && fits(resource, name, *other);
 }
 
 // Beside what all others hold.
@@ -220,19 +270,25 @@ void LockChecker::Impl::grant(const Applied& applied, const OrderedEffect& order
   if (lock.gone) wrong("NPG", "after it was cancelled or released");
   lock.granted_on = on;
   lock.ordered_flags = lock.flags;
-  const bool adopts = (lock.flags & base::lock_flag::adopt_orphan) != 0;
+  const bool adopts = (lock.flags & adopt_orphan) != 0;
   if (adopts) take_adopted(applied, name);
 
-  const bool jumps = adopts || (lock.flags & kJumps) != 0;
+  const bool other = (ordered.effect.notes & base::grant_note::other_mode) != 0;
+  if (lock.asked &&
+      ordered.effect.mode != (other ? other_mode(lock.mode, lock.flags) : lock.mode)) {
+    wrong("NPG", "in another mode than asked for");
+  }
   const auto place = std::find(resource.waiting.begin(), resource.waiting.end(), name);
-  if (!jumps && !resource.converting.empty()) {
+  const bool waited = place != resource.waiting.end();
+  const bool passes = adopts || (lock.flags & (no_order | expedite)) != 0;
+  if (!passes && !resource.converting.empty()) {
     wrong("FIFO", "ahead of the conversion of " + text(resource.converting.front()));
   }
-  if (!jumps && !resource.waiting.empty() && place != resource.waiting.begin() &&
-      (locks_[resource.waiting.front()].flags & kJumps) == 0) {
+  const bool at_head = !waited && (lock.flags & head_of_queue) != 0;
+  if (!passes && !at_head && !resource.waiting.empty() && place != resource.waiting.begin()) {
     wrong("FIFO", "ahead of " + text(resource.waiting.front()));
   }
-  if (place != resource.waiting.end()) resource.waiting.erase(place);
+  if (waited) resource.waiting.erase(place);
   lock.granted = true;
   lock.session_had_ended = sessions_[name.session].ended;
   enter(applied, ordered.effect);
@@ -259,10 +315,9 @@ void LockChecker::Impl::enter(const Applied& applied, const dlm::Effect& effect)
     // Who lets its mode go rather than wait for ever may have done so.
     const std::vector<LockName> holders = resource.holders[other];
     for (const LockName holder : holders) {
-      const bool demotes =
-          (locks_[holder].ordered_flags & base::lock_flag::demote_on_deadlock) != 0 &&
-          std::find(resource.converting.begin(), resource.converting.end(), holder) !=
-              resource.converting.end();
+      const bool demotes = (locks_[holder].ordered_flags & demote_on_deadlock) != 0 &&
+                           std::find(resource.converting.begin(), resource.converting.end(),
+                                     holder) != resource.converting.end();
       if (holder != name && demotes) demote(holder);
     }
     if (!resource.holders[other].empty()) {
@@ -284,7 +339,7 @@ void LockChecker::Impl::enter(const Applied& applied, const dlm::Effect& effect)
   lock.token = effect.token;
   lock.granted_by = effect.request != RequestId{} ? effect.request : name.acquired_by;
   lock.notes = effect.notes;
-  lock.told_of_waiters = false;
+  lock.told_of.reset();
   lock.demoted = false;
   resource.holders[number(mode)].push_back(name);
 }
@@ -308,7 +363,7 @@ void LockChecker::Impl::free(const Applied& applied, const dlm::Effect& effect) 
   if (effect.token != lock.token) wrong("NLR", "under another token than it was granted");
   const Session& session = sessions_[name.session];
   if (session.closed && session.ended_by == applied.place &&
-      (lock.ordered_flags & base::lock_flag::persistent) != 0) {
+      (lock.ordered_flags & persistent) != 0) {
     wrong("ORPHAN", "with its process, which it should outlive");
   }
   value_of_released(name);

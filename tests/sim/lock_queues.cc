@@ -37,9 +37,9 @@ void LockChecker::Impl::convert(const Applied& applied, const OrderedEffect& ord
   const auto place = std::find(resource.converting.begin(), resource.converting.end(), name);
   if (place != resource.converting.end()) {
     const LockName front = resource.converting.front();
-    const bool jumps = ((lock.ordered_flags | locks_[front].ordered_flags) &
-                        (base::lock_flag::no_order | base::lock_flag::head_of_queue |
-                         base::lock_flag::demote_on_deadlock)) != 0;
+    // A conversion that has lost its mode, and lets others go by that, is told to wait before them.
+    const bool jumps = (lock.ordered_flags & base::lock_flag::no_order) != 0 ||
+                       (locks_[front].ordered_flags & base::lock_flag::demote_on_deadlock) != 0;
     if (front != name && !jumps) wrong("FIFO", "ahead of the conversion of " + text(front));
     resource.converting.erase(place);
   }
@@ -63,6 +63,7 @@ void LockChecker::Impl::revert(const Applied& applied, const dlm::Effect& effect
   if (lock.granted_mode != effect.mode) {
     wrong("and keeps " + text(effect.mode) + " instead of " + text(lock.granted_mode));
   }
+  lock.demoted = false;
 }
 
 void LockChecker::Impl::demote(LockName name) {
@@ -88,7 +89,8 @@ void LockChecker::Impl::take_adopted(const Applied& applied, LockName name) {
   std::optional<LockName> orphan;
   for (const LockName holder : holders) {
     const Session& session = sessions_[holder.session];
-    const bool left = session.closed && session.ended && session.at.node == applied.sender.node &&
+    const bool left = session.ended_by != OrderedPlace{} &&
+                      session.at.node == applied.sender.node &&
                       (locks_[holder].ordered_flags & base::lock_flag::persistent) != 0;
     if (left && (!orphan || locks_[holder].token < locks_[*orphan].token)) orphan = holder;
   }
@@ -112,10 +114,14 @@ void LockChecker::Impl::block(const Applied& applied, const dlm::Effect& effect)
   if (!lock.held) return wrong("but does not hold");
   if (lock.token != effect.token) wrong("under another token than its own");
   if ((lock.ordered_flags & base::lock_flag::notify) == 0) wrong("but has not asked to hear");
-  if (!conflict(number(lock.granted_mode), number(effect.mode))) {
+  // With NODLCKWT a conversion that can never go is itself asked to give way.
+  const bool own = (lock.ordered_flags & base::lock_flag::no_deadlock_wait) != 0 &&
+                   effect.mode == lock.wants &&
+                   can_never_go(resources_[lock.granted_on], effect.lock);
+  if (!own && !conflict(number(lock.granted_mode), number(effect.mode))) {
     wrong("beside which it may stand");
   }
-  lock.told_of_waiters = true;
+  lock.told_of = lock.told_of ? std::max(*lock.told_of, effect.mode) : effect.mode;
 }
 
 // Of a request for several, all or none at one moment.
@@ -136,55 +142,67 @@ void LockChecker::Impl::check_parts(const Applied& applied) {
   }
 }
 
-// Whoever is first and fits has been granted, and who stands against those who wait has heard of it
-// if it asked to.
+// Whoever is first and fits has been granted, or fits and goes past others; and who stands against
+// those who wait has heard of it if it asked to.
 void LockChecker::Impl::check_queues(const Applied& applied,
                                      const std::vector<std::size_t>& touched) {
   for (const std::size_t on : touched) {
     const Resource& resource = resources_[on];
     if (!resource.granted_since_cold) continue;
-    // Flags that jump queues give them another order, which is not judged.
-    const auto jumps = [&](LockName name) {
-      return ((locks_[name].flags | locks_[name].ordered_flags) &
-              (base::lock_flag::no_order | base::lock_flag::head_of_queue)) != 0;
-    };
-    const auto any = [&](const std::deque<LockName>& queue) {
-      return std::any_of(queue.begin(), queue.end(), jumps);
-    };
-    if (any(resource.waiting) || any(resource.converting)) continue;
     check_told_of_waiters(applied, resource);
-    std::optional<LockName> first;
-    if (!resource.converting.empty()) {
-      first = resource.converting.front();
-    } else if (!resource.waiting.empty()) {
-      first = resource.waiting.front();
+    const auto look_at = [&](LockName name, bool is_first, bool converts) {
+      const Lock& lock = locks_[name];
+      if (!is_first && (lock.ordered_flags & base::lock_flag::no_order) == 0) return;
+      if (!lock.asked || lock.parts > 1) return;
+      // Of a conversion only in the mode asked for: one that can never go is not tried in another.
+      const LockFlags flags = converts ? 0 : lock.ordered_flags;
+      if (!fits_in_any(resource, name, lock.wants, flags)) return;
+      report("NLW", text(applied.at) + text(name) + " still waits after " + text(applied.place) +
+                        ", though it is its turn and nothing is in its way");
+    };
+    for (const LockName name : resource.converting) {
+      look_at(name, name == resource.converting.front(), true);
     }
-    if (!first || locks_[*first].parts > 1) continue;
-    const Lock& lock = locks_[*first];
-    if (!lock.asked || !fits(resource, *first, lock.wants)) continue;
-    report("NLW", text(applied.at) + text(*first) + " still waits after " + text(applied.place) +
-                      ", though it is its turn and nothing is in its way");
+    for (const LockName name : resource.waiting) {
+      look_at(name, resource.converting.empty() && name == resource.waiting.front(), false);
+    }
   }
 }
 
+// A conversion whose mode keeps another from going that is before it, or that keeps it as well.
+bool LockChecker::Impl::can_never_go(const Resource& resource, LockName name) const {
+  if (!contains(resource.converting, name)) return false;
+  const Lock& lock = locks_.at(name);
+  bool before = true;
+  for (const LockName other_name : resource.converting) {
+    const Lock& other = locks_.at(other_name);
+    if (other_name == name) {
+      before = false;
+    } else if (conflict(number(lock.granted_mode), number(other.wants)) &&
+               (before || conflict(number(other.granted_mode), number(lock.wants)))) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void LockChecker::Impl::check_told_of_waiters(const Applied& applied, const Resource& resource) {
-  const auto converts = [&](LockName name) {
-    return std::find(resource.converting.begin(), resource.converting.end(), name) !=
-           resource.converting.end();
-  };
+  std::vector<LockName> waiters(resource.waiting.begin(), resource.waiting.end());
+  for (const LockName name : resource.converting) {
+    if (!can_never_go(resource, name)) waiters.push_back(name);
+  }
+  if (waiters.empty()) return;
   for (std::size_t mode = 0; mode < kModes; ++mode) {
     for (const LockName holder : resource.holders[mode]) {
       const Lock& lock = locks_[holder];
-      const bool listens = (lock.ordered_flags & base::lock_flag::notify) != 0;
-      // Who was granted past those who wait hears of them only at the next change of the queue.
-      if (((lock.flags | lock.ordered_flags) & base::lock_flag::no_order) != 0) continue;
-      if (!listens || lock.told_of_waiters || converts(holder)) continue;
-      if (sessions_[holder.session].ended) continue;
-      for (const LockName waiter : resource.waiting) {
-        if (!conflict(mode, number(locks_[waiter].wants))) continue;
+      if ((lock.ordered_flags & base::lock_flag::notify) == 0) continue;
+      if (contains(resource.converting, holder) || sessions_[holder.session].ended) continue;
+      for (const LockName waiter : waiters) {
+        const Mode wants = locks_[waiter].wants;
+        if (!conflict(mode, number(wants)) || (lock.told_of && *lock.told_of >= wants)) continue;
         report("BLK", text(applied.at) + text(holder) + " has not heard after " +
                           text(applied.place) + " that " + text(waiter) + " waits for " +
-                          text(locks_[waiter].wants));
+                          text(wants));
         return;
       }
     }

@@ -22,6 +22,7 @@ void LockChecker::Impl::lockspaces(const Applied& applied) {
       if (seen.generation <= last->second.generation && !began_anew) {
         wrong("has other members than before, but no higher generation");
       }
+      find_departed(applied, last->second, seen);
       for (const auto& [node, slot] : seen.members) {
         for (const auto& [other, before] : last->second.members) {
           const bool kept = seen.generation == last->second.generation + 1;
@@ -31,13 +32,38 @@ void LockChecker::Impl::lockspaces(const Applied& applied) {
     }
     lockspaces_.insert_or_assign(seen.name, seen);
     lockspaces_seen_.insert(seen);
-    if (!seen.recovered) continue;
-    for (const auto& [name, lock] : locks_) {
-      if (!lock.held) continue;
-      const Processor& at = sessions_[name.session].at;
-      const bool is_failed = failed_.count(at) != 0 && !contains(applied.failed, at);
-      if (is_failed) wrong("is recovered, but " + text(name) + " of a failed member is held");
+  }
+  check_recovered(applied);
+}
+
+// Members that are gone with their processor, whether the lockspace says so or not.
+void LockChecker::Impl::find_departed(const Applied& applied, const LockspaceSeen& before,
+                                      const LockspaceSeen& now) {
+  const std::vector<Processor>& present = epochs_.at(applied.place.epoch).activation.members;
+  const auto is_in = [](const LockspaceSeen& seen, base::NodeId node) {
+    return std::any_of(seen.members.begin(), seen.members.end(),
+                       [&](const auto& member) { return member.first == node; });
+  };
+  for (const auto& [id, session] : sessions_) {
+    const bool gone = is_in(before, session.at.node) && !is_in(now, session.at.node);
+    if (gone && !contains(present, session.at)) failed_.insert(session.at);
+  }
+}
+
+// Whoever is waited for no more holds nothing at this moment; it may be back later.
+void LockChecker::Impl::check_recovered(const Applied& applied) {
+  for (auto one = failed_.begin(); one != failed_.end();) {
+    if (contains(applied.failed, *one)) {
+      ++one;
+      continue;
     }
+    for (const auto& [name, lock] : locks_) {
+      if (!lock.held || sessions_[name.session].at != *one) continue;
+      report("SPACE", text(applied.at) + base::to_string(*one) + " is recovered by " +
+                          text(applied.place) + ", but " + text(name) + " of it is held");
+      break;
+    }
+    one = failed_.erase(one);
   }
 }
 

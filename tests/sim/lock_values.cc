@@ -57,7 +57,11 @@ void LockChecker::Impl::value_of_released(LockName name) {
   const Lock& lock = locks_[name];
   Resource& resource = resources_[lock.granted_on];
   if (!writes_when_leaving(lock.granted_mode)) return;
-  if (lock.granted_to_ended) return;  // Nobody was told of it, so nobody has written.
+  if (lock.granted_to_ended) {
+    // Nobody was told of it, so nobody has written. A mark says less than one could know.
+    if (resource.marked == false) resource.marked.reset();
+    return;
+  }
   const bool uses_values = (lock.ordered_flags & value_block) != 0;
   if (sessions_[name.session].ended) {
     if (uses_values) {
@@ -70,8 +74,8 @@ void LockChecker::Impl::value_of_released(LockName name) {
   } else if (lock.release && (lock.release->flags & value_block) != 0 && lock.release->value) {
     resource.value = *lock.release->value;
     resource.marked = false;
-  } else if (lock.lost && resource.marked == false) {
-    resource.marked.reset();  // Marked if the client believed to write: not judged yet.
+  } else if (lock.lost && writes_when_leaving(lock.told_mode)) {
+    resource.marked = true;  // Its client may have been at it.
   }
 }
 

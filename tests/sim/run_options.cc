@@ -44,13 +44,8 @@ void draw_traffic(RunOptions& o, base::Random& random) {
                      &t.lockspaces, &t.patience}) {
     *kind = random.chance(1, 3) && !plain;
   }
-  t.jumps = random.chance(1, 6) && !plain;
+  t.jumps = random.chance(1, 4) && !plain;
   t.force = random.chance(1, 6) && !plain;
-  // Not played yet, since their judges have complaints that are not understood: values (LVB, seeds
-  // 747, 1164), and with flags that jump queues NLW and ME (1366, 1564). One of these is right: who
-  // is granted at once past those who wait does not hear of them.
-  t.values = false;
-  t.jumps = false;
 }
 
 std::string to_string(const Traffic& traffic) {

@@ -24,7 +24,8 @@ NAMED_COUNTERS = [
     "replica.snapshots_loaded", "replica.held_told", "replica.held_discarded",
     "replica.applied_in_transition", "replica.attempts_refuted", "replica.observers",
     "replica.orphans_expired", "replica.orphans_resumed", "replica.digest_comparisons",
-    "client.grants", "client.losses",
+    "client.grants", "client.losses", "client.conversions", "client.conversion_deadlocks", "client.adoptions",
+    "client.blocks", "client.lockspace_changes", "locks.deadlocks",
     "fault.farewell", "clocks.at_bound", "clocks.one_far", "clocks.astray",
     "undisturbed.healed", "undisturbed.from_the_start",
 ]

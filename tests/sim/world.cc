@@ -192,6 +192,9 @@ void World::count(const Client& client) {
   coverage_.add("client.losses", client.losses);
   coverage_.add("client.conversions", client.conversions);
   coverage_.add("client.conversion_deadlocks", client.deadlocks);
+  coverage_.add("client.adoptions", client.adoptions);
+  coverage_.add("client.blocks", client.blocks);
+  coverage_.add("client.lockspace_changes", client.lockspace_changes);
 }
 
 void World::step(Occurrence occurrence) {

@@ -27,6 +27,19 @@ TEST_CASE("who is granted something hears of those who wait still") {
         "released 1/1 EX token 1, granted 2/1 PR token 4, blocks 2/1 EX token 4");
 }
 
+TEST_CASE("who is granted past those who wait hears of them, and nobody else does again") {
+  Table table;
+  acquire(table, want(lock(1, 1), "a", Mode::pr, notify));
+  CHECK(text(acquire(table, want(lock(2, 1), "a", Mode::cw))) ==
+        "queued 2/1 CW, blocks 1/1 CW token 1");
+  CHECK(text(acquire(table, want(lock(3, 1), "a", Mode::pr, notify | no_order))) ==
+        "granted 3/1 PR token 3, blocks 3/1 CW token 3");
+  CHECK(text(acquire(table, want(lock(4, 1), "a", Mode::pr, notify | head_of_queue))) ==
+        "granted 4/1 PR token 4, blocks 4/1 CW token 4");
+  CHECK(text(acquire(table, want(lock(5, 1), "a", Mode::cr, notify | no_order))) ==
+        "granted 5/1 CR token 5");
+}
+
 TEST_CASE("a try tells nobody, unless it is asked to") {
   Table table;
   acquire(table, want(lock(1, 1), "a", Mode::ex, notify));
