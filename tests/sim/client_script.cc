@@ -327,8 +327,13 @@ void Client::visit_lockspace(Duration now) {
     if (!operation) return;
     operates(*operation);
     joined_ = true;
-  } else if (joined_ && requests_.empty() && random_.chance(1, 3)) {
-    const auto operation = wire_.leave(clock_now(now), kLockspace, false);
+    return;
+  }
+  // By force it ends the sessions of others at its node that use the lockspace, if it is the last
+  // to leave.
+  const bool by_force = traffic_.force && random_.chance(1, 8);
+  if (joined_ && (requests_.empty() || by_force) && random_.chance(1, 3)) {
+    const auto operation = wire_.leave(clock_now(now), kLockspace, by_force);
     if (!operation) return;
     operates(*operation);
     joined_ = false;

@@ -53,6 +53,7 @@ void LockChecker::Impl::client_granted(TrueTime at, LockName name, const Told& t
   const Token token = told.token;
   Lock& lock = locks_[name];
   Session& session = sessions_[name.session];
+  if (session.forced) return;
   const auto wrong = [&](const char* property, const std::string& what) {
     report(property, text(at) + text(name) + " with " + text(token) + " " + what);
   };
@@ -141,6 +142,7 @@ void LockChecker::Impl::client_converts(LockName name, const AskedConversion& as
 
 void LockChecker::Impl::client_converted(TrueTime at, LockName name, RequestId operation,
                                          const Told& told) {
+  if (sessions_[name.session].forced) return;
   Lock& lock = locks_[name];
   const auto wrong = [&](const char* property, const std::string& what) {
     report(property, text(at) + text(name) + " is converted by request " +
@@ -160,6 +162,7 @@ void LockChecker::Impl::client_converted(TrueTime at, LockName name, RequestId o
 
 void LockChecker::Impl::client_not_converted(TrueTime at, LockName name, RequestId operation,
                                              const Told& told) {
+  if (sessions_[name.session].forced) return;
   Lock& lock = locks_[name];
   const auto wrong = [&](const char* property, const std::string& what) {
     report(property, text(at) + text(name) + " is not converted by request " +
@@ -219,6 +222,7 @@ void LockChecker::Impl::client_not_released(TrueTime at, LockName name) {
 void LockChecker::Impl::client_lost(TrueTime at, LockName name) {
   client_ended(name);
   locks_[name].lost = true;
+  if (sessions_[name.session].forced) return;
   if (!undisturbed_from_ || locks_[name].ok_at < *undisturbed_from_) return;
   report("NFE", text(at) + text(name) + " is lost, undisturbed " + text(*undisturbed_from_) +
                     "and ever since");
@@ -268,7 +272,8 @@ void LockChecker::Impl::client_deadline(TrueTime at, SessionId id, TrueTime unti
 }
 
 void LockChecker::Impl::client_uses(TrueTime at, LockName name) {
-  if (sessions_[name.session].deadline >= at) return;
+  const Session& session = sessions_[name.session];
+  if (session.deadline >= at || session.forced) return;
   report("LF", text(at) + text(name) + " is used by its client, whose deadline has passed");
 }
 

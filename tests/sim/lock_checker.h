@@ -86,8 +86,9 @@ struct LockspaceSeen {
 // A session ended in the order, by this command. Its locks may be released by later ones.
 struct OrderedEnd {
   // closed: by its client's wish or end of file. expired: its lease was waited out. fenced: its
-  // machine is certainly stopped.
-  enum class How : std::uint8_t { closed, expired, fenced };
+  // machine is certainly stopped. forced: by who makes its node leave a lockspace, whatever it
+  // holds.
+  enum class How : std::uint8_t { closed, expired, fenced, forced };
 
   base::SessionId session{};
   How how{};

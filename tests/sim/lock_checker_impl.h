@@ -174,6 +174,7 @@ class LockChecker::Impl {
     TrueTime promised = kNever;
     bool closed = false;  // By its client.
     bool ended = false;   // In the order.
+    bool forced = false;  // By force: what its client believes from then on counts for nothing.
     std::vector<LockName> believed;
     Processor at;           // Who serves it, or did last.
     OrderedPlace ended_by;  // If its end was not that of its node: persistent locks stay.

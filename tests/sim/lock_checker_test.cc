@@ -1121,6 +1121,26 @@ TEST_CASE(
   CHECK(history(false, kP1, true).count("ORPHAN") == 1);
 }
 
+TEST_CASE(
+    "RX: a session that is ended by force holds nothing any more, whatever its client believes") {
+  const auto history = [](OrderedEnd::How how) {
+    Kinds k;
+    k.asks(lock(kA, 1), "k", Mode::ex);
+    k.asks(lock(kB, 1), "k", Mode::ex);
+    k.apply({granted(lock(kA, 1), "k", Mode::ex, 1)});
+    k.checker().client_granted(ms(12), lock(kA, 1), {Token{1}, Mode::ex});
+    Applied end = k.next({released(lock(kA, 1), Mode::ex, 1)});
+    end.ended = {{kA, how, true}};
+    k.apply(end);
+    k.apply({granted(lock(kB, 1), "k", Mode::ex, 2)});
+    k.checker().client_granted(ms(13), lock(kB, 1), {Token{2}, Mode::ex});
+    k.checker().client_uses(ms(13), lock(kA, 1));
+    return k.violations();
+  };
+  CHECK(history(OrderedEnd::How::forced) == kNothing);
+  CHECK(history(OrderedEnd::How::expired) == std::set<std::string>{"ME", "RX"});
+}
+
 TEST_CASE("ONE: a second answer, and an answer to nothing, are seen") {
   Kinds k;
   k.checker().client_operates(1, RequestId{5});

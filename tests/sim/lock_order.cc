@@ -156,6 +156,10 @@ void LockChecker::Impl::end_session(const Applied& applied, const OrderedEnd& en
   Session& session = sessions_[end.session];
   if (!session.ended && !end.with_node) session.ended_by = applied.place;
   session.ended = true;
+  if (end.how == OrderedEnd::How::forced) {
+    client_closed(end.session);
+    session.forced = true;
+  }
   if (session.closed || end.how == OrderedEnd::How::fenced || !clocks_hold_) return;
   if (end.how == OrderedEnd::How::closed) {
     report("RX", text(applied.at) + text(end.session) + " is closed by " + text(applied.place) +

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "evs/ring.h"
+#include "lockd/ring_message.h"
 #include "tests/sim/world.h"
 
 namespace sim {
@@ -17,6 +18,14 @@ std::uint64_t digest_of(base::Bytes bytes) {
   std::uint64_t hash = 0xcbf29ce484222325u;
   for (std::byte b : bytes) hash = (hash ^ std::to_integer<std::uint64_t>(b)) * 0x100000001b3u;
   return hash;
+}
+
+bool leaves_by_force(base::Bytes payload) {
+  const auto message = lockd::decode_ring_message(payload);
+  const auto* ordered = message ? std::get_if<lockd::Ordered>(&message->body) : nullptr;
+  const auto* leave =
+      ordered ? std::get_if<lockd::LeaveLockspace>(&ordered->command.body) : nullptr;
+  return leave && leave->force;
 }
 
 LockspaceSeen seen_of(const std::string& name, const lockd::Lockspace& lockspace) {
@@ -174,10 +183,14 @@ void World::applied(const lockd::Epoch& epoch, const evs::Delivery& delivery,
   }
   for (const lockd::Effect& effect : effects) {
     // The simulated clients never close: whatever ends a session must have waited for its last
-    // promise.
+    // promise, or ended it by force.
     if (const auto* ended = std::get_if<lockd::SessionEnded>(&effect)) {
+      const bool forced = leaves_by_force(delivery.payload);
+      if (forced) coverage_.add("locks.sessions_ended_by_force");
       const bool with_node = ended->reason == lockd::SessionEnded::Reason::expired;
-      told.ended.push_back({ended->session, OrderedEnd::How::expired, with_node});
+      told.ended.push_back({ended->session,
+                            forced ? OrderedEnd::How::forced : OrderedEnd::How::expired,
+                            with_node || forced});
     } else if (const auto* opened = std::get_if<lockd::Opened>(&effect)) {
       told.attached.emplace_back(opened->session, opened->at);
     } else if (const auto* resumed = std::get_if<lockd::Resumed>(&effect)) {
