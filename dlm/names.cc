@@ -14,10 +14,7 @@ NameRef Names::add(base::Bytes name) {
   if (index == kNoSlot) {
     index = blocks.used++;
     CHECK(index < (1u << kIndexBits));
-    if (index % kBlocksInPage == 0) {
-      blocks.pages.push_back(
-          std::make_unique_for_overwrite<std::byte[]>(kBlocksInPage * (size + 1) * kGrain));
-    }
+    if (index % kBlocksInPage == 0) blocks.pages.add(kBlocksInPage * (size + 1) * kGrain);
   }
   const NameRef ref{(static_cast<std::uint32_t>(size) << kIndexBits) | index};
   std::byte* const at = block(ref);
@@ -35,25 +32,35 @@ void Names::remove(NameRef ref) {
 }
 
 base::Bytes Names::operator[](NameRef ref) const {
-  const std::byte* const at = block(ref);
+  const Place place = place_of(ref);
+  const std::byte* const at = sizes_[place.size].pages[place.page] + place.offset;
   return {at + 1, std::to_integer<std::size_t>(at[0])};
 }
 
-std::byte* Names::block(NameRef ref) const {
+std::byte* Names::block(NameRef ref) {
+  const Place place = place_of(ref);
+  return sizes_[place.size].pages[place.page] + place.offset;
+}
+
+Names::Place Names::place_of(NameRef ref) {
   const auto number = static_cast<std::uint32_t>(ref);
   const std::size_t size = number >> kIndexBits;
   const std::size_t index = number & ((1u << kIndexBits) - 1);
-  return sizes_[size].pages[index / kBlocksInPage].get() +
-         (index % kBlocksInPage) * (size + 1) * kGrain;
+  return {size, index / kBlocksInPage, (index % kBlocksInPage) * (size + 1) * kGrain};
 }
 
 std::size_t Names::memory() const {
   std::size_t bytes = 0;
-  for (std::size_t size = 0; size < kSizes; ++size) {
-    bytes += sizes_[size].pages.size() * kBlocksInPage * (size + 1) * kGrain;
-    bytes += sizes_[size].pages.capacity() * sizeof(void*);
-  }
+  for (const Blocks& blocks : sizes_) bytes += blocks.pages.memory();
   return bytes;
+}
+
+Names Names::freeze() {
+  Names frozen;
+  for (std::size_t size = 0; size < kSizes; ++size) {
+    frozen.sizes_[size].pages = sizes_[size].pages.freeze();
+  }
+  return frozen;
 }
 
 }  // namespace dlm

@@ -5,10 +5,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <vector>
 
 #include "base/bytes.h"
+#include "dlm/pages.h"
 #include "dlm/slots.h"
 
 namespace dlm {
@@ -26,6 +25,9 @@ class Names {
 
   std::size_t memory() const;
 
+  // A copy that is only to be read, as it is now; one at a time (dlm/pages.h).
+  Names freeze();
+
  private:
   static constexpr std::size_t kGrain = 8;
   static constexpr std::size_t kSizes = 32;
@@ -34,12 +36,19 @@ class Names {
 
   // Blocks of one size: a length byte and the name, or in a free block the next free one.
   struct Blocks {
-    std::vector<std::unique_ptr<std::byte[]>> pages;
+    Pages<std::byte> pages;
     std::uint32_t used = 0;
     std::uint32_t free = kNoSlot;
   };
 
-  std::byte* block(NameRef ref) const;
+  struct Place {
+    std::size_t size;
+    std::size_t page;
+    std::size_t offset;  // In the page.
+  };
+  static Place place_of(NameRef ref);
+
+  std::byte* block(NameRef ref);
 
   std::array<Blocks, kSizes> sizes_;
 };

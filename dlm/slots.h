@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
+
+#include "dlm/pages.h"
 
 namespace dlm {
 
@@ -24,24 +25,6 @@ constexpr std::uint64_t reverse_bits(std::uint64_t v) {
   return (v >> 32) | (v << 32);
 }
 
-// An array that grows by pages. Memory is kept until the end of its life.
-template <typename T>
-class Pages {
- public:
-  static constexpr std::size_t kPage = 256;
-
-  T& operator[](std::size_t i) { return pages_[i / kPage][i % kPage]; }
-  const T& operator[](std::size_t i) const { return pages_[i / kPage][i % kPage]; }
-
-  std::size_t capacity() const { return pages_.size() * kPage; }
-  std::size_t memory() const { return capacity() * sizeof(T) + pages_.capacity() * sizeof(void*); }
-
-  void add_page() { pages_.push_back(std::make_unique_for_overwrite<T[]>(kPage)); }
-
- private:
-  std::vector<std::unique_ptr<T[]>> pages_;
-};
-
 // Records that are found by their slot alone. T has a member `Slot chain`, which is ours while the
 // record is not in use.
 template <typename T>
@@ -57,6 +40,18 @@ class Slab {
 
   std::size_t memory() const { return records_.memory(); }
 
+  // A copy that is only to be read, as it is now; one at a time (dlm/pages.h).
+  Slab freeze() {
+    Slab frozen;
+    frozen.records_ = records_.freeze();
+    frozen.size_ = size_;
+    frozen.used_ = used_;
+    return frozen;
+  }
+
+  bool frozen() const { return records_.frozen(); }
+
+  // Slots are given from 0 on, one after the other, until one was removed.
   Slot add(const T& record) {
     Slot slot = free_;
     if (slot != kNoSlot) {
@@ -77,7 +72,7 @@ class Slab {
   }
 
  private:
-  Pages<T> records_;
+  PagedArray<T> records_;
   std::size_t size_ = 0;
   std::size_t used_ = 0;
   Slot free_ = kNoSlot;
@@ -92,6 +87,18 @@ class HashedSlots {
     while (buckets_.capacity() < kFewestBuckets) buckets_.add_page();
     for (std::size_t i = 0; i < kFewestBuckets; ++i) buckets_[i] = kNoSlot;
   }
+
+  // A copy that is only to be read, as it is now; one at a time (dlm/pages.h).
+  HashedSlots freeze() {
+    HashedSlots frozen;
+    frozen.records_ = records_.freeze();
+    frozen.buckets_ = buckets_.freeze();
+    frozen.base_ = base_;
+    frozen.split_ = split_;
+    return frozen;
+  }
+
+  bool frozen() const { return records_.frozen(); }
 
   T& operator[](Slot slot) { return records_[slot]; }
   const T& operator[](Slot slot) const { return records_[slot]; }
@@ -122,6 +129,9 @@ class HashedSlots {
     while (slot != kNoSlot && !equal(records_[slot])) slot = records_[slot].chain;
     return slot;
   }
+
+  // Where a record of this hash stands in the order of a visit.
+  static std::uint64_t place_of(std::uint64_t hash) { return reverse_bits(hash); }
 
   // Visits records in an order that depends on nothing but their hashes, from `position` on, until
   // at least `most` were visited; records of one hash are never parted. Answers where to go on, 0
@@ -155,7 +165,7 @@ class HashedSlots {
  private:
   static constexpr std::size_t kFewestBuckets = 64;
 
-  std::uint64_t place(Slot slot) const { return reverse_bits(records_[slot].hash()); }
+  std::uint64_t place(Slot slot) const { return place_of(records_[slot].hash()); }
 
   std::size_t bucket_count() const { return base_ + split_; }
 
@@ -202,7 +212,7 @@ class HashedSlots {
   }
 
   Slab<T> records_;
-  Pages<Slot> buckets_;
+  PagedArray<Slot> buckets_;
 
   // Buckets 0 to base_ + split_ - 1 exist; those below split_ and from base_ on tell one bit more
   // apart.

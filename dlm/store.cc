@@ -1,7 +1,9 @@
 #include "dlm/store.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "base/check.h"
 #include "base/mutant.h"
 
 namespace dlm {
@@ -165,6 +167,7 @@ void Store::count(const LockRecord& lock, std::uint32_t one) {
   if (lock.granted()) {
     resource.held[index_of(lock.mode)] += one;
     if (lock.has(base::lock_flag::notify)) resource.listeners += one;
+    if (lock.notified != Mode::nl) sessions_[lock.session].notified += one;
   }
   if (lock.wait == kNoSlot) return;
   const WaitRecord& wait = waits_[lock.wait];
@@ -200,7 +203,19 @@ void Store::grant(Slot slot, Mode mode, std::uint64_t token, std::uint32_t since
     if (!MUTANT("dlm_notified_for_ever")) lock.notified = Mode::nl;
   });
   append<LockRecord, &LockRecord::in_granted>(locks_, resource.granted, slot);
-  append<LockRecord, &LockRecord::in_session>(locks_, session.granted, slot);
+  add_before_orphans(session.granted, slot);
+}
+
+// Mostly there are none: a session that has left some asks for nothing, but others may grant it
+// what it still waits for.
+void Store::add_before_orphans(List& granted, Slot slot) {
+  const auto& locks = std::as_const(locks_);
+  Slot before = granted.last;
+  while (before != kNoSlot && locks[before].orphan) before = locks[before].in_session.previous;
+  const Slot next = before == kNoSlot ? granted.first : locks[before].in_session.next;
+  locks_[slot].in_session = {before, next};
+  (before == kNoSlot ? granted.first : locks_[before].in_session.next) = slot;
+  (next == kNoSlot ? granted.last : locks_[next].in_session.previous) = slot;
 }
 
 Slot Store::put_into_queue(WaitRecord wait, const std::optional<ValueBlock>& value, bool at_head) {
@@ -357,6 +372,22 @@ Owner Store::owner_of(const LockRecord& lock) const {
 std::size_t Store::memory() const {
   return lockspaces_.memory() + resources_.memory() + sessions_.memory() + owners_.memory() +
          locks_.memory() + queues_.memory() + waits_.memory() + values_.memory() + names_.memory();
+}
+
+Store Store::freeze() {
+  CHECK(!locks_.frozen());
+  Store frozen;
+  frozen.lockspaces_ = lockspaces_.freeze();
+  frozen.resources_ = resources_.freeze();
+  frozen.sessions_ = sessions_.freeze();
+  frozen.owners_ = owners_.freeze();
+  frozen.locks_ = locks_.freeze();
+  frozen.queues_ = queues_.freeze();
+  frozen.waits_ = waits_.freeze();
+  frozen.values_ = values_.freeze();
+  frozen.names_ = names_.freeze();
+  frozen.digest_ = digest_;
+  return frozen;
 }
 
 // Tokens and places give the order of the lists, so the digest needs no other trace of it.

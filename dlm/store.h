@@ -76,8 +76,9 @@ struct SessionRecord {
   SessionId id{};
   Slot chain = kNoSlot;
   std::uint32_t locks = 0;
-  List granted;  // Of locks, by token; orphans come last.
-  List waiting;  // Of those that hold nothing, by the order in which they came.
+  std::uint32_t notified = 0;  // Of them: those that were told of somebody who waits.
+  List granted;                // Of locks, by token; orphans come last.
+  List waiting;                // Of those that hold nothing, by the order in which they came.
 
   static std::uint64_t hash_of(SessionId id) { return mix(base::value(id)); }
   std::uint64_t hash() const { return hash_of(id); }
@@ -224,6 +225,11 @@ class Store {
 
   std::size_t memory() const;
 
+  // A copy that is only to be read, as it is now. It costs a pointer for each page, some hundred
+  // records; and then each page whose first change comes while it is there costs a copy of the
+  // page. One at a time: CHECK.
+  Store freeze();
+
  private:
   std::uint64_t digest_of(const LockRecord& lock) const;
   std::uint64_t digest_of_value(const ResourceRecord& resource) const;
@@ -239,6 +245,8 @@ class Store {
   Slot owner_of(Slot session, Owner number);
   void leave_owner(Slot lock);
   ValueRecord& value_to_change(Slot resource);
+
+  void add_before_orphans(List& granted, Slot lock);
 
   template <typename T, Links T::*links, typename Records>
   static void append(Records& records, List& list, Slot slot);

@@ -471,4 +471,12 @@ std::uint64_t Table::digest() const {
   return mix(store_.digest(), next_token_);
 }
 
+Table Table::freeze() {
+  Table frozen(limits_);
+  frozen.store_ = store_.freeze();
+  frozen.next_token_ = next_token_;
+  frozen.second_ = second_;
+  return frozen;
+}
+
 }  // namespace dlm

@@ -91,6 +91,15 @@ class Table {
   // tables have equal digests, by whatever way they came about.
   std::uint64_t digest() const;
 
+  // The image of a table, written and read in steps: dlm/image_writer.h, dlm/image_loader.h.
+  class Writer;
+  class Loader;
+
+  // A copy of the table as it is now, only to be read: to be written while this one goes on. One at
+  // a time: CHECK. What it costs is told in Store::freeze().
+  Table freeze();
+
+  // The image in one go.
   void serialize(base::ByteWriter& out) const;
   static base::Result<Table, LoadError> deserialize(Bytes bytes, const Limits& limits = {});
 
@@ -102,6 +111,9 @@ class Table {
 
   // Granted and waiting locks of a session.
   std::size_t count_of(SessionId session) const;
+
+  // Of these, how many have been told that they stand against somebody, since their grant.
+  std::size_t notified_of(SessionId session) const;
 
   // Of waiting and granted locks, in the order in which release_some would end them, at most
   // `most`.

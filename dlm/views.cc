@@ -8,6 +8,11 @@ std::size_t Table::count_of(SessionId id) const {
   return session == kNoSlot ? 0 : store_.sessions()[session].locks;
 }
 
+std::size_t Table::notified_of(SessionId id) const {
+  const Slot session = store_.find_session(id);
+  return session == kNoSlot ? 0 : store_.sessions()[session].notified;
+}
+
 std::vector<LockView> Table::locks_of(SessionId id, std::size_t most) const {
   std::vector<LockView> views;
   const Slot slot = store_.find_session(id);

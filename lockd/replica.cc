@@ -171,7 +171,8 @@ std::optional<base::Buffer> Replica::Impl::poll_multicast(std::size_t room) {
   }
   constexpr std::size_t kChunkOverhead = 128;
   if (server_ && active_->server == self_ && room >= config_.chunk_bytes + kChunkOverhead) {
-    if (std::optional<Chunk> chunk = server_->next(config_.chunk_bytes, config_.chunks_under_way)) {
+    if (MUTANT("image_is_of_a_later_table")) server_->freeze(table_->state);
+    if (std::optional<Chunk> chunk = server_->next(config_.chunks_under_way)) {
       return encode(RingMessage{regular_.id, std::move(*chunk)});
     }
   }

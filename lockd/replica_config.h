@@ -72,6 +72,9 @@ struct ReplicaConfig {
   // What a newcomer logs of the order while it loads; above it the transfer starts anew.
   std::size_t staging_log_bytes_max = 16 * 1024 * 1024;
 
+  // And when it has loaded, it replays of that about as much at a time as makes so many changes.
+  std::size_t replay_step = 1024;
+
   // EXPIRE and PURGE steps of this node that may be under way.
   std::size_t housekeeping_under_way = 16;
 

@@ -187,12 +187,16 @@ void Replica::Impl::handle_timeout(Instant now) {
     patience_ = false;
     propose();
   }
+  replay_some();
   keep_house(now);
 }
 
 std::optional<Duration> Replica::Impl::next_timeout() const {
   if (stop_reason_ || in_transition_) {
     return std::nullopt;
+  }
+  if (staging_ && staging_->replaying()) {
+    return now_.boot;  // There is work to do.
   }
   std::optional<Duration> next;
   const auto at = [&](Instant from, Duration wait) {

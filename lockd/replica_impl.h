@@ -129,6 +129,8 @@ class Replica::Impl {
   void note_applied(const evs::Delivery& delivery, const State& state,
                     const Effects& effects) const;
   bool log_in_staging();
+  void replay_some();
+  void tell_ready(bool was_complete);
   Staging::Replayed replayed() const;
 
   // The table.

@@ -184,6 +184,9 @@ void Replica::Impl::begin_epoch(Instant now, const Activate& activate) {
     note_applied(*delivering_, table_->state, effects);
     if (watcher_ != nullptr) watcher_->departed(table_->state, effects);
     take_effects(now, std::move(effects), 0);
+    if (active_->holders.size() == regular_.members.size()) {
+      server_.reset();  // Who wanted the rest is gone.
+    }
     return;
   }
   // A staging goes on if it is one of the chosen chain: then a holder was with it all the way
@@ -223,11 +226,11 @@ void Replica::Impl::confirm_epoch() {
     ++table_version_;
   } else if (staging_ && staging_->complete()) {
     send(Ready{staging_->id(), staging_->image_digest()});
-  } else if (staging_) {
+  } else if (staging_ && staging_->reading()) {
     send(Want{Want::Rest{staging_->id(), staging_->offset()}});
-  } else {
+  } else if (!staging_) {
     send(Want{});
-  }
+  }  // Else it replays, and wants nothing more.
 }
 
 void Replica::Impl::remember_delivered(Attempt attempt) {

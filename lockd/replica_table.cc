@@ -139,9 +139,14 @@ void Replica::Impl::note_applied(const evs::Delivery& delivery, const State& sta
   }
 }
 
-// What is being delivered, in the log of the snapshot that loads.
+// What is being delivered, in the log of the snapshot that loads. It may be what completes it.
 bool Replica::Impl::log_in_staging() {
-  return staging_->log(*delivering_, replayed());
+  const bool was_complete = staging_->complete();
+  if (!staging_->log(*delivering_, replayed())) {
+    return false;
+  }
+  tell_ready(was_complete);
+  return true;
 }
 
 Staging::Replayed Replica::Impl::replayed() const {
@@ -183,10 +188,11 @@ void Replica::Impl::on(Instant, const Processor& origin, Snapshot&& m) {
     if (origin == self_) {
       active_->snapshot_wanted = false;
       active_->snapshot_sent = false;
-      server_.emplace(id, table_->state);
+      server_.emplace(id, table_->state.digest(), config_.chunk_bytes);
+      if (!MUTANT("image_is_of_a_later_table")) server_->freeze(table_->state);
       ++statistics_.snapshots_served;
     }
-  } else if (!staging_ || !staging_->complete()) {
+  } else if (!staging_ || staging_->reading()) {
     statistics_.snapshots_restarted += staging_ ? 1 : 0;
     Lineage lineage(active_->epoch, regular_);
     if (in_transition_) {
@@ -207,11 +213,29 @@ void Replica::Impl::on(Instant, const Processor& origin, Chunk&& m) {
   if (!staging_ || follows()) {
     return;
   }
-  if (staging_->add(m, replayed()) && active_->confirmed && !in_transition_) {
-    send(Ready{staging_->id(), staging_->image_digest()});
-  }
+  const bool was_complete = staging_->complete();
+  staging_->add(m);
   if (staging_->broken()) {
     stop("state digest differs: the snapshot does not load to what its server has");
+    return;
+  }
+  tell_ready(was_complete);
+}
+
+// A bounded part of what the order brought while the image came. Not in a transition, which is
+// short.
+void Replica::Impl::replay_some() {
+  if (!in_transition_ && staging_ && staging_->replaying()) {
+    staging_->replay_some(config_.replay_step, replayed());
+    tell_ready(false);
+  }
+}
+
+// The staging is complete now; what comes from here on it replays at once [rule 7.B9]. In a ring
+// that is not active yet that is told when it is.
+void Replica::Impl::tell_ready(bool was_complete) {
+  if (!was_complete && staging_->complete() && active_ && active_->confirmed && !in_transition_) {
+    send(Ready{staging_->id(), staging_->image_digest()});
   }
 }
 

@@ -256,7 +256,7 @@ void write_body(ByteWriter& out, base::Buffer&, const Chunk& m) {
   out.u8(static_cast<std::uint8_t>(Kind::chunk));
   write_id(out, m.id);
   out.u64(m.digest);
-  out.u64(m.total);
+  out.u8(m.last ? 1 : 0);
   out.u64(m.offset);
   out.bytes(m.bytes);
 }
@@ -265,7 +265,7 @@ Chunk read_chunk(ByteReader& in) {
   Chunk m;
   m.id = read_id(in);
   m.digest = in.u64();
-  m.total = in.u64();
+  m.last = read_flag(in);
   m.offset = in.u64();
   const base::Bytes bytes = in.rest();
   m.bytes.assign(bytes.begin(), bytes.end());

@@ -110,7 +110,7 @@ struct Snapshot {
 struct Chunk {
   SnapshotId id;
   std::uint64_t digest = 0;  // Of the whole state.
-  std::uint64_t total = 0;   // Bytes of the whole image.
+  bool last = false;         // With it the image is complete; it alone may be empty.
   std::uint64_t offset = 0;
   base::Buffer bytes;
 };

@@ -384,7 +384,10 @@ void Sessions::tell_waiting(Instant now, SessionSlot& slot) {
 // After a resume: who waits for the locks of the session, and how its lockspaces are.
 void Sessions::tell_again(Instant now, SessionSlot& slot) {
   const State& table = *replica_.table();
-  for (const dlm::LockView& lock : table.locks_of(slot.id, table.locks().count_of(slot.id))) {
+  const dlm::Table& locks = table.locks();
+  // Mostly nobody waits, and the session may have many locks.
+  const std::size_t shown = locks.notified_of(slot.id) > 0 ? locks.count_of(slot.id) : 0;
+  for (const dlm::LockView& lock : table.locks_of(slot.id, shown)) {
     if (!slot.connection) return;
     if (!lock.granted || lock.notified == dlm::Mode::nl) continue;
     if (MUTANT("sessions_blocks_lost_at_resume")) continue;

@@ -8,21 +8,55 @@
 
 namespace lockd {
 
-SnapshotServer::SnapshotServer(const SnapshotId& id, const State& state)
-    : id_(id), digest_(state.digest()) {
-  state.serialize(image_);
+namespace {
+
+// With each delivery that has to wait some that do are replayed, so that whoever orders much does
+// not keep a newcomer from catching up.
+constexpr std::size_t kChangesPerDelivery = 8;
+
+}  // namespace
+
+SnapshotServer::SnapshotServer(const SnapshotId& id, std::uint64_t digest, std::size_t chunk_bytes)
+    : id_(id), digest_(digest), chunk_bytes_(chunk_bytes) {}
+
+void SnapshotServer::freeze(State& state) {
+  if (!std::exchange(frozen_, true)) {
+    writer_.emplace(state);
+  }
 }
 
-std::optional<Chunk> SnapshotServer::next(std::size_t bytes, std::size_t under_way) {
-  if (next_ == image_.size() || under_way_ >= under_way) {
+std::optional<Chunk> SnapshotServer::next(std::size_t under_way) {
+  if (!sending_ || under_way_ >= under_way) {
     return std::nullopt;
   }
-  const std::size_t size = std::min(bytes, image_.size() - next_);
-  const base::Bytes part = base::Bytes(image_).subspan(next_, size);
-  Chunk chunk{id_, digest_, image_.size(), next_, base::Buffer(part.begin(), part.end())};
-  next_ += size;
+  if (next_ == chunks_.size()) {
+    write();
+  }
+  Chunk chunk{id_, digest_, false, next_ * chunk_bytes_, chunks_[next_]};
+  ++next_;
+  sending_ = something_left();
+  chunk.last = !sending_;
   ++under_way_;
   return chunk;
+}
+
+// One more chunk. With the last record the frozen copy goes.
+void SnapshotServer::write() {
+  base::Buffer chunk = std::move(begun_);
+  base::ByteWriter out(chunk);
+  while (chunk.size() < chunk_bytes_ && writer_) {
+    if (!writer_->write_some(out, chunk_bytes_ - chunk.size())) {
+      writer_.reset();
+    }
+  }
+  const std::size_t beyond = chunk.size() - std::min(chunk.size(), chunk_bytes_);
+  begun_.assign(chunk.end() - static_cast<std::ptrdiff_t>(beyond), chunk.end());
+  chunk.resize(chunk.size() - beyond);
+  chunks_.push_back(std::move(chunk));
+}
+
+bool SnapshotServer::something_left() const {
+  return next_ < chunks_.size() || writer_ || !begun_.empty();
 }
 
 void SnapshotServer::delivered() {
@@ -32,24 +66,23 @@ void SnapshotServer::delivered() {
 }
 
 void SnapshotServer::interrupt() {
-  next_ = image_.size();
+  sending_ = false;
   under_way_ = 0;
 }
 
 void SnapshotServer::resume(std::uint64_t offset) {
-  next_ = std::min(next_, offset);
-}
-
-bool SnapshotServer::idle() const {
-  return next_ == image_.size() && under_way_ == 0;
+  next_ = static_cast<std::size_t>(std::min<std::uint64_t>(next_, offset / chunk_bytes_));
+  sending_ = something_left();
 }
 
 Staging::Staging(const SnapshotId& id, Lineage lineage, const StateLimits& limits,
                  std::size_t log_bytes_max)
-    : id_(id), lineage_(std::move(lineage)), limits_(limits), log_bytes_max_(log_bytes_max) {}
+    : id_(id), lineage_(std::move(lineage)), log_bytes_max_(log_bytes_max) {
+  loader_.emplace(limits);
+}
 
 bool Staging::log(const evs::Delivery& delivery, const Replayed& replayed) {
-  if (state_) {
+  if (complete()) {
     replay(delivery, replayed);
     return true;
   }
@@ -59,37 +92,49 @@ bool Staging::log(const evs::Delivery& delivery, const Replayed& replayed) {
     return false;
   }
   log_.push_back(delivery);
+  replay_some(kChangesPerDelivery, replayed);
   return true;
 }
 
-bool Staging::add(const Chunk& chunk, const Replayed& replayed) {
-  if (chunk.id != id_ || chunk.offset != image_.size() || state_ || broken_) {
-    return false;
-  }
-  image_.insert(image_.end(), chunk.bytes.begin(), chunk.bytes.end());
-  image_digest_ = chunk.digest;
-  if (image_.size() < chunk.total) {
-    return false;
-  }
-  load(replayed);
-  return !broken_;
-}
-
-void Staging::load(const Replayed& replayed) {
-  state_ = State::deserialize(image_, limits_);
-  image_ = {};
-  if (!state_ || state_->digest() != image_digest_) {
-    state_.reset();
-    broken_ = true;
+void Staging::add(const Chunk& chunk) {
+  if (chunk.id != id_ || chunk.offset != offset_ || !loader_) {
     return;
   }
-  for (const evs::Delivery& delivery : log_) {
-    replay(delivery, replayed);
+  loader_->add(chunk.bytes);
+  offset_ += chunk.bytes.size();
+  image_digest_ = chunk.digest;
+  if (chunk.last || loader_->failed()) {
+    load();
   }
-  log_.clear();
 }
 
-void Staging::replay(const evs::Delivery& delivery, const Replayed& replayed) {
+void Staging::load() {
+  state_ = loader_->finish();
+  loader_.reset();
+  if (!state_ || state_->digest() != image_digest_) {
+    state_.reset();
+    log_.clear();
+    broken_ = true;
+  }
+}
+
+// At least one, whatever it changes.
+void Staging::replay_some(std::size_t changes, const Replayed& replayed) {
+  std::size_t changed = 0;
+  while (replaying() && changed < changes) {
+    const evs::Delivery delivery = std::move(log_.front());
+    log_.pop_front();
+    log_bytes_ -= delivery.payload.size();
+    changed += replay(delivery, replayed);
+  }
+}
+
+bool Staging::complete() const {
+  return state_ && (log_.empty() || MUTANT("ready_before_log_is_replayed"));
+}
+
+// How much it was: 1 for itself, and what it changed.
+std::size_t Staging::replay(const evs::Delivery& delivery, const Replayed& replayed) {
   const std::optional<RingMessage> message = decode_ring_message(delivery.payload);
   CHECK(message.has_value());  // It was decoded when it was delivered.
   Effects nobody_is_told;
@@ -99,6 +144,7 @@ void Staging::replay(const evs::Delivery& delivery, const Replayed& replayed) {
     apply_activate(std::get<Activate>(message->body), *state_, nobody_is_told);
   }
   replayed(delivery, *state_, nobody_is_told);
+  return 1 + nobody_is_told.size() + state_->changes().size();
 }
 
 State Staging::take() {

@@ -1,6 +1,7 @@
 // The table on its way to members that have none: the image at its server, cut into chunks, and the
-// staging at a newcomer, which is no table before its READY. When they are sent, kept and dropped
-// is the replica's business [rules 6.16, 7.A3, 7.B1-B8 of docs/safety.md].
+// staging at a newcomer, which is no table before its READY. Both go in bounded steps; when they
+// are sent, kept and dropped is the replica's business [rules 6.16, 7.A3, 7.B1-B9 of
+// docs/safety.md].
 #pragma once
 
 #include <cstddef>
@@ -8,25 +9,33 @@
 #include <deque>
 #include <functional>
 #include <optional>
-#include <variant>
 
 #include "base/bytes.h"
 #include "evs/event.h"
+#include "lockd/image_loader.h"
+#include "lockd/image_writer.h"
 #include "lockd/lineage.h"
 #include "lockd/ring_message.h"
 #include "lockd/state.h"
 
 namespace lockd {
 
-// The image of a table at the place of a SNAPSHOT in the order.
+// The image of a table at the place of a SNAPSHOT in the order, written as it is sent, and kept for
+// those that want the rest of it once more.
 class SnapshotServer {
  public:
-  SnapshotServer(const SnapshotId& id, const State& state);
+  // A chunk has so many bytes, but for the last; the digest is the state's.
+  SnapshotServer(const SnapshotId& id, std::uint64_t digest, std::size_t chunk_bytes);
+
+  // To be called before next(): the image is of the state as it is now, which may go on at once. A
+  // second call does nothing. One server of a state at a time: CHECK.
+  void freeze(State& state);
 
   const SnapshotId& id() const { return id_; }
 
-  // The next chunk to multicast; none if all are, or too many are under way.
-  std::optional<Chunk> next(std::size_t bytes, std::size_t under_way);
+  // The next chunk to multicast, which is written now if it was not before; none if all are sent,
+  // or too many are under way.
+  std::optional<Chunk> next(std::size_t under_way);
 
   // One of its chunks was delivered here.
   void delivered();
@@ -38,17 +47,26 @@ class SnapshotServer {
   void resume(std::uint64_t offset);
 
   // Nothing is left to send or under way.
-  bool idle() const;
+  bool idle() const { return !sending_ && under_way_ == 0; }
 
  private:
+  void write();
+  bool something_left() const;
+
   SnapshotId id_;
-  base::Buffer image_;
   std::uint64_t digest_ = 0;
-  std::uint64_t next_ = 0;
+  std::size_t chunk_bytes_;
+  std::optional<State::Writer> writer_;  // While there is something to write.
+  std::deque<base::Buffer> chunks_;      // In pieces, since a long buffer grows by jumps.
+  base::Buffer begun_;                   // What was written beyond them.
+  std::size_t next_ = 0;                 // Of the chunks.
   std::size_t under_way_ = 0;
+  bool frozen_ = false;
+  bool sending_ = true;
 };
 
-// What a newcomer has so far.
+// What a newcomer has so far: it reads the image, then replays what came after it, and is complete
+// when it has caught up.
 class Staging {
  public:
   // Begins at the delivery of a SNAPSHOT in an active epoch; `lineage` is that of the epoch's
@@ -63,18 +81,28 @@ class Staging {
   // Hears of each step that is replayed, and of the state after it.
   using Replayed = std::function<void(const evs::Delivery&, const State&, const Effects&)>;
 
-  // What the order brings after the SNAPSHOT: the delivery of a command or of an ACTIVATE. False if
-  // the log is full: the staging is of no use any more.
+  // What the order brings after the SNAPSHOT: the delivery of a command or of an ACTIVATE. Replays
+  // it at once if nothing is before it, otherwise a few of those that are, so that they grow fewer.
+  // False if the log is full: the staging is of no use any more.
   bool log(const evs::Delivery& delivery, const Replayed& replayed);
 
-  // A chunk; one that does not continue what is here is ignored. True if it was the last one and
-  // the state, loaded and brought up to date, is there now.
-  bool add(const Chunk& chunk, const Replayed& replayed);
+  // A chunk, which is read at once; one that does not continue what is here is ignored.
+  void add(const Chunk& chunk);
+
+  // Replays deliveries of the log until they have changed about so much, once the image is read.
+  void replay_some(std::size_t changes, const Replayed& replayed);
+
+  // Whether chunks are missing.
+  bool reading() const { return !state_ && !broken_; }
 
   // Bytes of the image that are here.
-  std::uint64_t offset() const { return image_.size(); }
+  std::uint64_t offset() const { return offset_; }
 
-  bool complete() const { return state_.has_value(); }
+  // Whether replay_some() has something to do.
+  bool replaying() const { return state_ && !log_.empty(); }
+
+  // The state is here, as it is at this place in the order.
+  bool complete() const;
 
   // The image was no state, or not the one that was promised: a bug on one side.
   bool broken() const { return broken_; }
@@ -86,14 +114,14 @@ class Staging {
   State take();
 
  private:
-  void replay(const evs::Delivery& delivery, const Replayed& replayed);
-  void load(const Replayed& replayed);
+  std::size_t replay(const evs::Delivery& delivery, const Replayed& replayed);
+  void load();
 
   SnapshotId id_;
   Lineage lineage_;
-  StateLimits limits_;
   std::size_t log_bytes_max_;
-  base::Buffer image_;
+  std::optional<State::Loader> loader_;  // While it reads.
+  std::uint64_t offset_ = 0;
   std::uint64_t image_digest_ = 0;
   std::size_t log_bytes_ = 0;
   std::deque<evs::Delivery> log_;

@@ -1,22 +1,17 @@
 #include "lockd/state.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "base/check.h"
 #include "base/mutant.h"
 #include "dlm/hash.h"
+#include "lockd/image.h"
 
 namespace lockd {
 namespace {
 
 constexpr Generation kFirstGeneration{1};
-
-constexpr std::uint8_t kImageVersion = 2;
-
-// A snapshot that claims more is none.
-constexpr std::uint64_t kLongestLeaseMax = std::chrono::nanoseconds(std::chrono::hours(24)).count();
 
 // Whether an EXPIRE of this mark speaks of the session as it is now [rules 6.21, 8.C3].
 bool hits(const Mark& mark, const Session& session) {
@@ -30,7 +25,7 @@ bool hits(const Mark& mark, const Session& session) {
 }  // namespace
 
 std::uint64_t StateLimits::fingerprint() const {
-  std::uint64_t fingerprint = kImageVersion;
+  std::uint64_t fingerprint = image::kVersion;
   for (std::uint64_t limit :
        {std::uint64_t{sessions.sessions_max}, std::uint64_t{sessions.sessions_per_user_max},
         std::uint64_t{sessions.daemons_max}, sessions.unacknowledged_max,
@@ -318,51 +313,6 @@ std::uint64_t State::digest() const {
   digest = dlm::mix(digest, cold_->sequence);
   digest = dlm::mix(digest, base::value(cold_->representative));
   return dlm::mix(digest, cold_->nonce);
-}
-
-void State::serialize(base::Buffer& out) const {
-  base::ByteWriter writer(out);
-  writer.u8(kImageVersion);
-  writer.u64(static_cast<std::uint64_t>(longest_lease_.count()));
-  const std::optional<RingId> cold =
-      MUTANT("state_cold_flag_not_replicated") ? std::nullopt : cold_;
-  writer.u8(cold ? 1 : 0);
-  if (cold) writer.ring(*cold);
-  sessions_.serialize(writer);
-  lockspaces_.serialize(writer);
-  locks_.serialize(writer);
-}
-
-std::optional<State> State::deserialize(base::Bytes bytes, const StateLimits& limits) {
-  base::ByteReader in(bytes);
-  State state(limits);
-  if (in.u8() != kImageVersion) in.fail();
-  const std::uint64_t lease = in.u64();
-  if (lease > kLongestLeaseMax) in.fail();
-  state.longest_lease_ = base::Duration(static_cast<std::int64_t>(lease));
-  if (in.count8(1) == 1) state.cold_ = in.ring();
-  state.sessions_ = SessionTable::deserialize(in, limits.sessions);
-  state.lockspaces_ = LockspaceTable::deserialize(in, limits.lockspaces);
-  if (in.failed()) return std::nullopt;
-  auto locks = dlm::Table::deserialize(in.rest(), limits.locks);
-  if (!locks) return std::nullopt;
-  state.locks_ = std::move(*locks);
-  if (!state.consistent()) return std::nullopt;
-  return state;
-}
-
-bool State::consistent() const {
-  std::size_t owners = locks_.count_of(kNobody) > 0 ? 1 : 0;
-  for (const auto& [id, session] : sessions_.sessions()) {
-    if (base::value(id) >= locks_.next_token()) return false;
-    if (locks_.count_of(id) > 0) ++owners;
-  }
-  for (const auto& [name, lockspace] : lockspaces_.all()) {
-    for (const SessionId user : lockspace.users) {
-      if (!sessions_.find(user)) return false;
-    }
-  }
-  return owners == locks_.sessions();
 }
 
 }  // namespace lockd

@@ -271,8 +271,12 @@ class State {
   // Equal states have equal digests; kept up to date, so it costs nothing to ask.
   std::uint64_t digest() const;
 
-  // The whole state as bytes; reading them back gives an equal digest and equal behaviour ever
-  // after.
+  // The image of the state, written and read in steps: lockd/image_writer.h,
+  // lockd/image_loader.h.
+  class Writer;
+  class Loader;
+
+  // The image in one go; reading it back gives an equal digest and equal behaviour ever after.
   void serialize(base::Buffer& out) const;
   static std::optional<State> deserialize(base::Bytes bytes, const StateLimits& limits = {});
 
@@ -356,6 +360,8 @@ class State {
   void tell_lockspace(const std::string& name, Effects& effects);
   void depart_from_lockspaces(std::span<const Departure> departures, Effects& effects);
   void settle_lockspaces(Effects& effects);
+
+  void write_head(base::Buffer& out) const;
 
   // For a snapshot: no lock without its session, no session from the future.
   bool consistent() const;

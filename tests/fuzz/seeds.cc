@@ -195,8 +195,8 @@ std::vector<lockd::RingMessage> replica_messages() {
   std::vector<RingMessage> all;
   for (RingMessage::Body body : std::vector<RingMessage::Body>{
            exchange, Exchange{}, Persisted{5}, activate, Want{}, Want{Want::Rest{{kRing, 1}, 16}},
-           Snapshot{1}, Chunk{{kRing, 1}, 2, 32, 0, Buffer(32, std::byte{1})}, Ready{{kRing, 1}, 2},
-           DigestVote{4, 5}, Raise{100}, Raised{100}}) {
+           Snapshot{1}, Chunk{{kRing, 1}, 2, true, 0, Buffer(32, std::byte{1})},
+           Ready{{kRing, 1}, 2}, DigestVote{4, 5}, Raise{100}, Raised{100}}) {
     all.push_back({kRing, std::move(body)});
   }
   std::uint64_t number = 0;

@@ -69,6 +69,8 @@ constexpr Mutant kMutants[] = {
     {"c_p_of_active_rings_only",
      "rule 6.4: tokens of a ring that is not active yet count for nothing"},
     {"log_after_snapshot_lost", "rule 7.B3: a newcomer drops what follows the snapshot"},
+    {"image_is_of_a_later_table", "rule 7.B9: the image is frozen when it is written, not before"},
+    {"ready_before_log_is_replayed", "rule 7.B9: READY is said with a log that is not replayed"},
     {"departures_forgotten", "rule 6.14: who departed is not marked at ACTIVATE"},
     {"lease_by_boot_clock", "clocks: a holder trusts one clock alone"},
     {"wait_by_boot_clock", "clocks: a waiter trusts one clock alone"},

@@ -18,6 +18,26 @@ TEST_CASE("a holder that wants to hear is told once of each higher mode that it 
         "queued 4/1 EX, blocks 1/1 EX token 1");
 }
 
+TEST_CASE("it is known how many locks of a session were told of somebody, also after a snapshot") {
+  Table table;
+  acquire(table, want(lock(1, 1), "a", Mode::ex, notify));
+  acquire(table, want(lock(1, 2), "b", Mode::ex, notify));
+  acquire(table, want(lock(1, 3), "c", Mode::ex, notify));
+  CHECK(table.notified_of(SessionId{1}) == 0);
+  acquire(table, want(lock(2, 1), "a", Mode::pr));
+  acquire(table, want(lock(2, 2), "b", Mode::pr));
+  acquire(table, want(lock(2, 3), "b", Mode::ex));
+  CHECK(table.notified_of(SessionId{1}) == 2);
+  const auto loaded = Table::deserialize(snapshot_of(table));
+  REQUIRE(loaded);
+  CHECK(loaded->notified_of(SessionId{1}) == 2);
+  convert(table, lock(1, 1), 4, Mode::pr, notify);
+  CHECK(table.notified_of(SessionId{1}) == 1);
+  release(table, lock(1, 2), token_of(table, lock(1, 2)));
+  CHECK(table.notified_of(SessionId{1}) == 0);
+  CHECK(table.notified_of(SessionId{2}) == 0);
+}
+
 TEST_CASE("who is granted something hears of those who wait still") {
   Table table;
   acquire(table, want(lock(1, 1), "a", Mode::ex));

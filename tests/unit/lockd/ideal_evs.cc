@@ -276,6 +276,17 @@ void World::timeouts() {
   }
 }
 
+bool World::replay(std::uint32_t node) {
+  Host& host = (*this)[node];
+  if (!host.up || host.frozen || host.replica->phase() != ReplicaPhase::loading ||
+      !host.replica->next_timeout()) {
+    return false;
+  }
+  host.replica->handle_timeout(now(host));
+  attend(host);
+  return true;
+}
+
 void World::settle() {
   for (int round = 0; round < 2000; ++round) {
     bool any = false;
@@ -296,6 +307,9 @@ void World::settle() {
         any = true;
       }
     }
+    for (auto& [id, host] : hosts_) {
+      any = replay(base::value(id)) || any;
+    }
     rotate();
     check();
     if (!any) {
@@ -312,6 +326,7 @@ void World::turn() {
       deliver(base::value(id));
       write(base::value(id));
     }
+    replay(base::value(id));
   }
   rotate();
 }

@@ -117,6 +117,9 @@ class World {
   // The same over a span of time, in steps, with rotations and time-outs.
   void run(Duration span, Duration step = std::chrono::milliseconds(20));
 
+  // A newcomer goes one step on in what it replays; false if there is none that does.
+  bool replay(std::uint32_t node);
+
   // Only time.
   void pass(Duration span) { true_time_ += span; }
 

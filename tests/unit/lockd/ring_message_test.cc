@@ -42,7 +42,7 @@ std::vector<RingMessage> one_of_each() {
           {ring(9), Want{}},
           {ring(9), Want{Want::Rest{id, 12}}},
           {ring(9), Snapshot{6}},
-          {ring(9), Chunk{id, 55, 3, 0, base::Buffer{std::byte{1}, std::byte{2}, std::byte{3}}}},
+          {ring(9), Chunk{id, 55, true, 0, base::Buffer{std::byte{1}, std::byte{2}, std::byte{3}}}},
           {ring(9), Ready{id, 55}},
           {ring(9), DigestVote{4, 55}},
           {ring(9), Raise{1000}},
