@@ -58,6 +58,11 @@ constexpr auto value(Id id) {
   return static_cast<std::underlying_type_t<Id>>(id);
 }
 
+// Of a request for several locks each part has a number: the request's own and those after it.
+constexpr RequestId part_of(RequestId request, std::size_t part) {
+  return RequestId{value(request) + part};
+}
+
 // Text for people and logs, e.g. "3", "3:9f2c", "14.1:7be0".
 std::string to_string(NodeId node);
 std::string to_string(const Processor& processor);

@@ -26,7 +26,7 @@ bool equal(const ResourceName& a, const ResourceName& b) {
 }
 
 LockName part_of(LockName first, std::size_t part) {
-  return {first.session, RequestId{base::value(first.acquired_by) + part}};
+  return {first.session, base::part_of(first.acquired_by, part)};
 }
 
 Effect refused(LockName lock, RequestId request, Status status) {

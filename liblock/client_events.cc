@@ -66,7 +66,7 @@ void Client::on(const Failed& failed) {
   const std::size_t parts = waiter == nullptr ? 1 : waiter->outcomes.size();
   std::vector<lock_outcome> outcomes;
   for (std::size_t i = 0; i < parts; ++i) {
-    const RequestId part{base::value(failed.request) + i};
+    const RequestId part = base::part_of(failed.request, i);
     outcomes.push_back(failed_outcome(error_of(failed.failure), part));
   }
   forget_notify(outcomes);

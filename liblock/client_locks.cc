@@ -46,7 +46,7 @@ int Client::acquire_all(const AllRequest& request, Timeout timeout,
   const auto asked = machine_.acquire_all(read_clocks(), request);
   if (!asked) return error_of(asked.error());
   for (std::size_t i = 0; i < notify.size(); ++i) {
-    if (notify[i].callback != nullptr) notify_[RequestId{base::value(*asked) + i}] = notify[i];
+    if (notify[i].callback != nullptr) notify_[base::part_of(*asked, i)] = notify[i];
   }
   await(*asked, request.parts.size());
   return wait_for_acquire(lock, *asked, timeout, answered_at_once(request.flags), outcomes);
@@ -69,7 +69,7 @@ int Client::acquire_all_async(const AllRequest& request, const std::vector<Notif
   const auto asked = machine_.acquire_all(read_clocks(), request);
   if (!asked) return error_of(asked.error());
   for (std::size_t i = 0; i < notify.size(); ++i) {
-    if (notify[i].callback != nullptr) notify_[RequestId{base::value(*asked) + i}] = notify[i];
+    if (notify[i].callback != nullptr) notify_[base::part_of(*asked, i)] = notify[i];
   }
   await(*asked, request.parts.size());
   if (first != nullptr) *first = base::value(*asked);

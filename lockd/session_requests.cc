@@ -80,8 +80,8 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::AcquireAll& all)
   }
   if (is_vain_try(*slot, all.request, all.flags)) {
     for (std::size_t i = 0; i < all.parts.size() && find(id) != nullptr; ++i) {
-      const RequestId part{base::value(all.request) + i};
-      answer(now, *slot, Reply{part, {}, {}, {}}, protocol::Answer::not_quorate);
+      const Reply part{base::part_of(all.request, i), {}, {}, {}};
+      answer(now, *slot, part, protocol::Answer::not_quorate);
     }
     return;
   }

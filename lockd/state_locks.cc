@@ -88,10 +88,6 @@ Reply end_of_wait(const dlm::Effect& change) {
   return reply;
 }
 
-RequestId plus(RequestId first, std::size_t i) {
-  return RequestId{base::value(first) + i};
-}
-
 }  // namespace
 
 void State::on(const Step& step, const Acquire& acquire) {
@@ -122,7 +118,7 @@ void State::on(const Step& step, const AcquireAll& all) {
   // Each part has a number of its own, and, if this is sent again, a reply of its own.
   const auto part_of = [&](std::size_t i) {
     Request part = all.request;
-    part.id = plus(part.id, i);
+    part.id = base::part_of(part.id, i);
     return part;
   };
   bool fresh = true;
@@ -217,7 +213,7 @@ void State::answer(const Step& step, const Request& request, Status status) {
 void State::answer_with_changes(const Step& step, const Request& request, std::size_t outcomes) {
   tell_deadlocks(step.effects);
   for (std::size_t i = 0; i < outcomes && i < changes_.size(); ++i) {
-    answer(step, request, reply_of(plus(request.id, i), changes_[i]));
+    answer(step, request, reply_of(base::part_of(request.id, i), changes_[i]));
   }
   settle(outcomes, step.effects);
 }
