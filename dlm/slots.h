@@ -119,7 +119,9 @@ class HashedSlots {
     while (*link != slot) link = &records_[*link].chain;
     *link = records_[slot].chain;
     records_.remove(slot);
-    if (size() < bucket_count() / 4 && bucket_count() > kFewestBuckets) merge();
+    // As many as keep pace: otherwise the buckets of a table that has become empty would all be
+    // there still, for a visit to walk over.
+    for (std::size_t merged = 0; merged < kBucketsOfRecord && too_many_buckets(); ++merged) merge();
   }
 
   // The record of this hash for which `equal` says yes, or kNoSlot.
@@ -164,10 +166,15 @@ class HashedSlots {
 
  private:
   static constexpr std::size_t kFewestBuckets = 64;
+  static constexpr std::size_t kBucketsOfRecord = 4;  // At most, but for those.
 
   std::uint64_t place(Slot slot) const { return place_of(records_[slot].hash()); }
 
   std::size_t bucket_count() const { return base_ + split_; }
+
+  bool too_many_buckets() const {
+    return size() < bucket_count() / kBucketsOfRecord && bucket_count() > kFewestBuckets;
+  }
 
   std::size_t bucket_of(std::uint64_t hash) const {
     const std::size_t bucket = static_cast<std::size_t>(hash) & (2 * base_ - 1);
