@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/mutant.h"
 #include "dlm/hash.h"
 #include "liblock/protocol/messages.h"
 
@@ -45,7 +46,7 @@ std::uint64_t digest_of_life(const Session& session) {
   digest.word(base::value(session.id)).bytes(session.secret.bits).bytes(session.instance.bits);
   digest.processor(session.at).word(base::value(session.generation));
   digest.word(session.standing.index());
-  if (const auto* orphaned = std::get_if<Orphaned>(&session.standing)) digest.ring(orphaned->ring);
+  if (const RingId* ring = session.ring_of_orphan()) digest.ring(*ring);
   if (const auto* dead = std::get_if<Dead>(&session.standing)) {
     digest.word(static_cast<std::uint64_t>(dead->how));
   }
@@ -85,7 +86,7 @@ void put(base::ByteWriter& out, const Session& session) {
   out.processor(session.at);
   out.u64(base::value(session.generation));
   out.u8(static_cast<std::uint8_t>(session.standing.index()));
-  if (const auto* orphaned = std::get_if<Orphaned>(&session.standing)) out.ring(orphaned->ring);
+  if (const RingId* ring = session.ring_of_orphan()) out.ring(*ring);
   if (const auto* dead = std::get_if<Dead>(&session.standing)) {
     out.u8(static_cast<std::uint8_t>(dead->how));
   }
@@ -118,6 +119,8 @@ Standing standing_of(base::ByteReader& in) {
       return Dead{static_cast<dlm::Ending>(in.count8(2))};
     case 3:
       return Bequeathed{};
+    case 4:
+      return BequeathedOrphan{in.ring()};
     default:
       in.fail();
       return Dead{};
@@ -175,10 +178,16 @@ Session session_of(base::ByteReader& in, const SessionLimits& limits) {
 
 }  // namespace
 
+const RingId* Session::ring_of_orphan() const {
+  if (const auto* orphan = std::get_if<Orphaned>(&standing)) return &orphan->ring;
+  const auto* bequeathed = std::get_if<BequeathedOrphan>(&standing);
+  return bequeathed ? &bequeathed->ring : nullptr;
+}
+
 std::optional<Mark> Session::mark() const {
-  const auto* orphan = std::get_if<Orphaned>(&standing);
-  if (!orphan) return std::nullopt;
-  return Mark{id, generation, orphan->ring};
+  const RingId* ring = ring_of_orphan();
+  if (!ring) return std::nullopt;
+  return Mark{id, generation, *ring};
 }
 
 const Reply* Session::reply(RequestId request) const {
@@ -241,7 +250,13 @@ void SessionTable::attach(SessionId id, const Processor& at, Generation generati
 }
 
 void SessionTable::orphan(SessionId id, const RingId& ring) {
-  edit(id, [&](Session& session) { session.standing = Orphaned{ring}; });
+  edit(id, [&](Session& session) {
+    if (session.bequeathed() && !MUTANT("state_departure_revives")) {
+      session.standing = BequeathedOrphan{ring};
+    } else {
+      session.standing = Orphaned{ring};
+    }
+  });
 }
 
 void SessionTable::kill(SessionId id, dlm::Ending how) {

@@ -86,7 +86,13 @@ struct Bequeathed {
   friend bool operator==(const Bequeathed&, const Bequeathed&) = default;
 };
 
-using Standing = std::variant<Attached, Orphaned, Dead, Bequeathed>;
+// That, and its node has departed: what it has left waits like an orphan's, but nobody resumes it.
+struct BequeathedOrphan {
+  RingId ring;
+  friend bool operator==(const BequeathedOrphan&, const BequeathedOrphan&) = default;
+};
+
+using Standing = std::variant<Attached, Orphaned, Dead, Bequeathed, BequeathedOrphan>;
 
 struct Session {
   SessionId id{};
@@ -117,12 +123,17 @@ struct Session {
   std::uint64_t digest = 0;
 
   bool attached() const { return std::holds_alternative<Attached>(standing); }
-  bool orphaned() const { return std::holds_alternative<Orphaned>(standing); }
+  bool orphaned() const { return ring_of_orphan() != nullptr; }
   bool dead() const { return std::holds_alternative<Dead>(standing); }
   bool bequeathed() const { return std::holds_alternative<Bequeathed>(standing); }
 
   // Nobody speaks for it any more, or ever will.
-  bool ended() const { return dead() || bequeathed(); }
+  bool ended() const {
+    return dead() || bequeathed() || std::holds_alternative<BequeathedOrphan>(standing);
+  }
+
+  // The ring that its node was missed in. Null if nobody waits for it.
+  const RingId* ring_of_orphan() const;
 
   // The name of its wait, if it is orphaned.
   std::optional<Mark> mark() const;

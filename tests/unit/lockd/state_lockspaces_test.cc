@@ -64,6 +64,8 @@ TEST_CASE("an orphan of a node that departs waits like the rest, and then ends")
   bench.depart({{kOne, ring(1)}});
   REQUIRE(bench.state.orphans().size() == 1);
   CHECK(only<Settled>(bench.apply(kTwo, Purge{})).empty());
+  REQUIRE(bench.reload());
+  CHECK(bench.resume(kTwo, a, 2) == Resumed::Outcome::lost);  // It had ended before.
   bench.apply(kTwo, Expire{bench.mark_of(a)});
   CHECK(only<Settled>(bench.apply(kTwo, Purge{})).at(0).session == b.session);
   CHECK(bench.state.find(a.session) == nullptr);
