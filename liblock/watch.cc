@@ -196,7 +196,8 @@ extern "C" int lock_watch(lock_client* client, const lock_watch_options* options
     if (options != nullptr) {
       std::memcpy(&given, options, std::min(options->size, sizeof given));
     }
-    const bool named = given.name != nullptr || given.name_len == 0;
+    const bool named =
+        given.name_len == 0 || (given.name != nullptr && given.name_len <= kResourceBytesMax);
     if (callback == nullptr || !named || given.idle_ms < 0 || (given.kinds & ~kAllWatchEvents)) {
       return int{LOCK_ERROR_INVALID};
     }
