@@ -97,10 +97,6 @@ void describe(const State& state, SessionId id, Event& event) {
   }
 }
 
-RequestId plus(RequestId first, std::size_t i) {
-  return RequestId{base::value(first) + i};
-}
-
 std::vector<base::NodeId> nodes_of(const std::vector<base::Processor>& processors) {
   std::vector<base::NodeId> nodes;
   for (const base::Processor& processor : processors) {
@@ -245,8 +241,8 @@ void Watchers::on_changes(const Command& command, const State& state) {
                                                               acquire->resource};
   } else if (const auto* all = std::get_if<AcquireAll>(&command.body)) {
     for (std::size_t i = 0; i < all->parts.size(); ++i) {
-      names[{all->request.session, plus(all->request.id, i)}] = {all->parts[i].lockspace,
-                                                                 all->parts[i].resource};
+      names[{all->request.session, base::part_of(all->request.id, i)}] = {all->parts[i].lockspace,
+                                                                          all->parts[i].resource};
     }
   }
   for (const dlm::Effect& change : state.changes()) {
