@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "base/barrier_terms.h"
 #include "base/bytes.h"
 #include "base/ids.h"
 
@@ -22,7 +22,7 @@ using base::SessionId;
 
 inline constexpr std::size_t kMaxLockspaceName = 64;
 inline constexpr std::size_t kMaxBarrierName = 255;
-inline constexpr std::size_t kMaxValue = 256;
+inline constexpr std::size_t kMaxValue = base::kBarrierValueMax;
 
 // Arbitrary bytes, 1 to 64 and 1 to 255 of them.
 struct Name {
@@ -32,22 +32,11 @@ struct Name {
   friend auto operator<=>(const Name&, const Name&) = default;
 };
 
-// One use of a barrier. Drawn from one growing counter when it opens, so it is never used twice. 0
-// is none.
-enum class Generation : std::uint64_t {};
-
-// A barrier with one step has `enter` only.
-enum class Step : std::uint8_t { enter, leave };
-
-// What is counted: sessions, or nodes of which at least one session has arrived.
-enum class Unit : std::uint8_t { session, node };
-
-// What the death of a participant, or of a member that is waited for, does to its generation.
-enum class OnDeath : std::uint8_t {
-  break_it,
-  shrink,  // It is not waited for any more. Dynamic barriers only.
-  wait,    // For a replacement.
-};
+using Generation = base::BarrierGeneration;
+using Step = base::BarrierStep;
+using Unit = base::BarrierUnit;
+using OnDeath = base::BarrierOnDeath;
+using Ending = base::BarrierEnding;
 
 // For how long a step may wait, in milliseconds, from the first who waits in it; 0 is without end.
 // The table keeps it for whoever watches the clock, and does nothing about it.
@@ -71,17 +60,6 @@ struct Membership {
   std::vector<Processor> nodes;
   std::vector<SessionId> sessions;
 };
-
-// Why a step has ended.
-enum class Ending : std::uint8_t {
-  released,
-  participant_died,  // This and what follows: broken.
-  timed_out,
-  cancelled,
-  deleted,
-};
-
-std::string_view to_string(Ending ending);
 
 // Who took part. `value` is what it brought along, empty in a step that was broken.
 struct Member {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "liblock/protocol/barrier_fields.h"
 #include "liblock/protocol/evs_fields.h"
 #include "liblock/protocol/lock_fields.h"
 #include "liblock/protocol/query_fields.h"
@@ -41,6 +42,16 @@ template <> constexpr std::uint8_t kType<LeaveLockspace> = 21;
 template <> constexpr std::uint8_t kType<DeadlockQuery> = 22;
 template <> constexpr std::uint8_t kType<LockspacesQuery> = 23;
 template <> constexpr std::uint8_t kType<Watch> = 24;
+template <> constexpr std::uint8_t kType<BarrierCreate> = 25;
+template <> constexpr std::uint8_t kType<BarrierChange> = 26;
+template <> constexpr std::uint8_t kType<BarrierArrive> = 27;
+template <> constexpr std::uint8_t kType<BarrierLeave> = 28;
+template <> constexpr std::uint8_t kType<BarrierWithdraw> = 29;
+template <> constexpr std::uint8_t kType<BarrierCancel> = 30;
+template <> constexpr std::uint8_t kType<BarrierDelete> = 31;
+template <> constexpr std::uint8_t kType<BarrierConfirm> = 32;
+template <> constexpr std::uint8_t kType<BarrierMore> = 33;
+template <> constexpr std::uint8_t kType<BarriersQuery> = 34;
 template <> constexpr std::uint8_t kType<Welcome> = 65;
 template <> constexpr std::uint8_t kType<Refused> = 66;
 template <> constexpr std::uint8_t kType<Reply> = 67;
@@ -71,6 +82,8 @@ template <> constexpr std::uint8_t kType<SessionWatched> = 90;
 template <> constexpr std::uint8_t kType<LockspaceWatched> = 91;
 template <> constexpr std::uint8_t kType<ConfigurationWatched> = 92;
 template <> constexpr std::uint8_t kType<QuorumWatched> = 93;
+template <> constexpr std::uint8_t kType<BarrierOutcome> = 94;
+template <> constexpr std::uint8_t kType<BarriersPage> = 95;
 // clang-format on
 
 // The longest content of a frame, by what is in it.
@@ -89,6 +102,9 @@ static_assert(64 + kPartsMax * (8 + kLockspaceBytesMax + kResourceBytesMax) < kR
 static_assert(64 + kAdviceBytesMax < kResponseBytesMax);
 static_assert(kListItemsMax * (64 + kLockspaceBytesMax + kResourceBytesMax + kCommandBytesMax) <
               kResponseBytesMax);
+static_assert(128 + kBarrierLostMax * 20 + kBarrierMembersMax * (22 + kBarrierValueBytesMax) <
+              kResponseBytesMax);
+static_assert(kBarriersMax * (64 + kLockspaceBytesMax + kBarrierNameBytesMax) < kResponseBytesMax);
 static_assert(64 + kShowLocksMax * (96 + kCommandBytesMax) < kResponseBytesMax);
 static_assert(kDeadlockStepsMax *
                   (2 * (32 + kCommandBytesMax) + 16 + kLockspaceBytesMax + kResourceBytesMax) <

@@ -77,6 +77,11 @@ class Writer {
     text(v, most);
   }
   template <typename Item>
+  void optional(const std::optional<Item>& v) {
+    flag(v.has_value());
+    if (v) fields(*this, *v);
+  }
+  template <typename Item>
   void list(const std::vector<Item>& items, std::size_t most) {
     CHECK(items.size() <= most);
     out_.u16(static_cast<std::uint16_t>(items.size()));
@@ -152,6 +157,12 @@ class Reader {
   void name(std::string& v, std::size_t most) {
     text(v, most);
     if (v.empty()) in_.fail();
+  }
+  template <typename Item>
+  void optional(std::optional<Item>& v) {
+    bool there = false;
+    flag(there);
+    if (there) fields(*this, v.emplace());
   }
   template <typename Item>
   void list(std::vector<Item>& items, std::size_t most) {

@@ -41,7 +41,7 @@ void fields(Io& io, message_of<Io, Cancel>& v) {
 template <typename Io>
 void fields(Io& io, message_of<Io, Reply>& v) {
   io.id(v.request);
-  io.word(v.answer, Answer::granted, Answer::not_permitted);
+  io.word(v.answer, Answer::granted, Answer::full);
   io.word(v.mode, Mode::nl, Mode::ex);
   io.id(v.token);
   io.u8(v.notes);

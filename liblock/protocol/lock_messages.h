@@ -161,6 +161,17 @@ enum class Answer : std::uint8_t {
   not_found = 16,
   exists = 17,
   not_permitted = 18,
+
+  // Of barriers (liblock/protocol/barrier_messages.h).
+  arrived = 19,  // Not final: BarrierOutcome follows.
+  too_late = 20,
+  different = 21,  // It is there, and was created otherwise.
+  in_use = 22,
+  not_open = 23,
+  not_member = 24,  // Of the lockspace: join it first.
+  already_arrived = 25,
+  inside = 26,
+  full = 27,
 };
 
 // `token`, `mode`, `notes` and `value` are set when granted; `notes` also when a conversion ended

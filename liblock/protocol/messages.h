@@ -13,9 +13,10 @@
 // answered and will not be sent again, with one exception: an acquire or conversion answered
 // `queued` counts as answered. When such a one is repeated, the answer comes from the lock table
 // (granted: `granted` again; waiting: `queued` again; neither: `stale`).
+// `arrived` counts as answered, too; the outcome is confirmed by a message of its own.
 //
-// The messages that carry the work are in lock_messages.h, query_messages.h, watch_messages.h and
-// evs_messages.h.
+// The messages that carry the work are in lock_messages.h, barrier_messages.h, query_messages.h,
+// watch_messages.h and evs_messages.h.
 #pragma once
 
 #include <array>
@@ -24,6 +25,7 @@
 #include <string>
 #include <variant>
 
+#include "liblock/protocol/barrier_messages.h"
 #include "liblock/protocol/evs_messages.h"
 #include "liblock/protocol/lock_messages.h"
 #include "liblock/protocol/query_messages.h"
@@ -87,7 +89,9 @@ using Request =
     std::variant<Hello, Acquire, Release, Cancel, Keepalive, Close, List, Show, StatusQuery,
                  MembersQuery, EvsJoin, EvsLeave, EvsMulticast, RingStatusQuery, RingLogQuery,
                  WhyQuery, AcquireAll, Convert, DropOrphans, JoinLockspace, LeaveLockspace,
-                 DeadlockQuery, LockspacesQuery, Watch>;
+                 DeadlockQuery, LockspacesQuery, Watch, BarrierCreate, BarrierChange, BarrierArrive,
+                 BarrierLeave, BarrierWithdraw, BarrierCancel, BarrierDelete, BarrierConfirm,
+                 BarrierMore, BarriersQuery>;
 
 // ---- Daemon to client ----
 
@@ -154,6 +158,6 @@ using Response =
                  EvsWelcome, EvsDone, EvsCredit, EvsDelivery, EvsConfiguration, RingStatus,
                  RingLogPage, Why, Blocks, Deadlock, LockspaceState, DeadlockAnswer, LockspacesPage,
                  WatchGap, LockWatched, DeadlockWatched, SessionWatched, LockspaceWatched,
-                 ConfigurationWatched, QuorumWatched>;
+                 ConfigurationWatched, QuorumWatched, BarrierOutcome, BarriersPage>;
 
 }  // namespace liblock::protocol

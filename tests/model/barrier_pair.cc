@@ -190,10 +190,10 @@ std::string state_of(const barrier::Table& table, const barrier::BarrierView& vi
 }
 
 std::string state_of(const barrier::Table& table, const barrier::Outcome& outcome) {
-  std::string all = "kept" + text(outcome.key) + " " + std::string(to_string(outcome.ending)) +
-                    " " + outcome.name.lockspace + "/" + outcome.name.barrier + " ring " +
-                    std::to_string(outcome.ring.sequence) + " members " +
-                    std::to_string(outcome.membership) + ":";
+  std::string all = "kept" + text(outcome.key) + " " +
+                    std::string(base::to_string(outcome.ending)) + " " + outcome.name.lockspace +
+                    "/" + outcome.name.barrier + " ring " + std::to_string(outcome.ring.sequence) +
+                    " members " + std::to_string(outcome.membership) + ":";
   for (const barrier::Member& member : outcome.members) {
     all += " " + std::to_string(base::value(member.session)) + " at " + text(member.at);
     if (outcome.released()) all += " '" + base::text_of(member.value) + "'";
@@ -226,7 +226,7 @@ void count(const barrier::Table& table, std::map<std::string, std::uint64_t>& se
     for (const Step step : {Step::enter, Step::leave}) {
       const barrier::Outcome* outcome = table.find_outcome({Generation{generation}, step});
       if (!outcome) continue;
-      const std::string what = std::string(to_string(outcome->ending)) +
+      const std::string what = std::string(base::to_string(outcome->ending)) +
                                (step == Step::leave ? " from inside" : "") +
                                (outcome->losses > 0 ? ", deaths" : "");
       ++seen["kept: " + what];

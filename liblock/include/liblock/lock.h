@@ -33,7 +33,8 @@ int main(void) {
  * Errors: functions that return int return 0 or a negative enum lock_error.
  *
  * Conversions, values, notifications, several locks at once and deadlocks are in liblock/request.h,
- * members of lockspaces in liblock/lockspace.h, questions in liblock/query.h.
+ * members of lockspaces in liblock/lockspace.h, barriers in liblock/barrier.h, questions in
+ * liblock/query.h.
  *
  * This header is C99 and C++11. The library's ABI only grows: structs carry their size.
  */
@@ -84,15 +85,17 @@ enum lock_error {
   LOCK_ERROR_SYSTEM = -15,     /* Out of memory or of file descriptors. */
   LOCK_ERROR_TRY_AGAIN = -16,  /* liblock/evs.h: no room at the moment. */
   LOCK_ERROR_TOO_SLOW = -17,   /* liblock/evs.h: this program did not dispatch in time. */
-  LOCK_ERROR_NOT_JOINED = -18, /* liblock/evs.h: no such group was joined. */
+  LOCK_ERROR_NOT_JOINED = -18, /* No such group, or lockspace, was joined. */
   LOCK_ERROR_STALE = -19,      /* liblock/fence.h: a higher token was seen. */
   LOCK_ERROR_IN_USE = -20,     /* liblock/fence.h: others have the file, or are inside. */
   LOCK_ERROR_DAMAGED = -21,    /* liblock/fence.h: the file is not what was written. */
   LOCK_ERROR_FILE = -22,       /* liblock/fence.h: the file is missing, or cannot be used. */
   LOCK_ERROR_DEADLOCK = -23, /* To wait for it is to wait for yourself: lock_deadlock() says how. */
   LOCK_ERROR_IN_PROGRESS = -24, /* The lock waits, or is being converted. */
-  LOCK_ERROR_NOT_FOUND = -25,   /* There is no such lockspace, orphan or deadlock. */
-  LOCK_ERROR_EXISTS = -26       /* This node is in that lockspace already. */
+  LOCK_ERROR_NOT_FOUND = -25,   /* There is no such lockspace, barrier, orphan or deadlock. */
+  LOCK_ERROR_EXISTS = -26,      /* This node is in that lockspace already. */
+  LOCK_ERROR_BROKEN = -27,      /* liblock/barrier.h: it was broken; the outcome says why. */
+  LOCK_ERROR_DIFFERENT = -28    /* liblock/barrier.h: it is there, created otherwise. */
 };
 
 /* One sentence, also for 0; never NULL; static. Never blocks. */

@@ -80,7 +80,7 @@ inline std::string text(const Effects& effects) {
 // "released 1:a 2:b lost 3 of 1"
 inline std::string text(const Outcome* outcome) {
   if (!outcome) return "none";
-  std::string all(to_string(outcome->ending));
+  std::string all(base::to_string(outcome->ending));
   for (const Member& member : outcome->members) {
     all += " " + std::to_string(base::value(member.session));
     if (!member.value.empty()) all += ":" + base::text_of(member.value);
