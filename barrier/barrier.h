@@ -112,7 +112,7 @@ struct Limits {
   std::size_t participants = 4096;        // Of a generation.
   std::size_t places = 65'536;            // Participants of outcomes, to come and kept.
   std::size_t outcomes_per_session = 64;  // To come and kept.
-  std::size_t value_bytes = 64u << 20;    // Of all that wait and are kept.
+  std::size_t value_bytes = 8u << 20;     // Of all that wait and are kept.
 };
 
 }  // namespace barrier

@@ -115,7 +115,7 @@ bool Table::settle(Barriers::iterator at, Effects& effects) {
     if (MUTANT("barrier_generation_repeats")) --next_generation_;
     open_.erase(barrier.entering->generation());
     barrier.entering.reset();
-    return over;
+    return true;
   }
   const bool room = !barrier.inside || MUTANT("barrier_enters_occupied");
   if (!room || !complete(at->first, barrier)) return over;

@@ -143,14 +143,30 @@ class Table {
   // The members that a dynamic barrier waits for; those of the other unit are left empty.
   Membership awaited(const Name& name) const;
 
-  // All steps in which somebody waits, by generation.
+  // All steps in which somebody waits, by generation; and whether this is one.
   std::vector<OpenStep> open_steps() const;
+  std::optional<OpenStep> find_open_step(OutcomeKey key) const;
+
+  // Whether it waits somewhere, or is inside.
+  bool takes_part(SessionId session) const;
 
   // By generation: what a session that was resumed is to be told again.
   std::vector<Standing> standing_of(SessionId session) const;
 
+  // All who take part or are owed an outcome, sorted.
+  std::vector<SessionId> sessions() const;
+
   // Borrowed until the next change. Null if it is not kept (any more).
   const Outcome* find_outcome(OutcomeKey key) const { return outcomes_.find(key); }
+
+  // Whether the session has still to acknowledge it; and the arrival or leave that it answers to
+  // the session, 0 if it was inside and had not asked to leave.
+  bool is_owed(SessionId session, OutcomeKey key) const {
+    return outcomes_.request_of(session, key).has_value();
+  }
+  std::optional<RequestId> request_of(SessionId session, OutcomeKey key) const {
+    return outcomes_.request_of(session, key);
+  }
 
   // Who has not acknowledged it.
   std::vector<SessionId> owed(OutcomeKey key) const { return outcomes_.owed(key); }

@@ -1,5 +1,6 @@
 // What can be read of a barrier table.
 #include <algorithm>
+#include <utility>
 
 #include "barrier/table.h"
 
@@ -75,16 +76,29 @@ Membership Table::awaited(const Name& name) const {
 std::vector<OpenStep> Table::open_steps() const {
   std::vector<OpenStep> steps;
   for (const auto& [generation, name] : open_) {
-    const Barrier& barrier = barriers_.at(name);
-    if (find_round({generation, Step::enter})) {
-      steps.push_back({{generation, Step::enter}, name, barrier.patience});
-    }
-    const Round* inside = find_round({generation, Step::leave});
-    if (inside && inside->left() > 0) {
-      steps.push_back({{generation, Step::leave}, name, barrier.patience});
+    for (const Step step : {Step::enter, Step::leave}) {
+      if (auto open = find_open_step({generation, step})) steps.push_back(std::move(*open));
     }
   }
   return steps;
+}
+
+std::optional<OpenStep> Table::find_open_step(OutcomeKey key) const {
+  const Round* round = find_round(key);
+  if (!round || (key.step == Step::leave && round->left() == 0)) return std::nullopt;
+  const Name& name = open_.at(key.generation);
+  return OpenStep{key, name, barriers_.at(name).patience};
+}
+
+bool Table::takes_part(SessionId session) const {
+  const auto record = sessions_.find(session);
+  return record != sessions_.end() && !record->second.at.empty();
+}
+
+std::vector<SessionId> Table::sessions() const {
+  std::vector<SessionId> sessions;
+  for (const auto& [session, record] : sessions_) sessions.push_back(session);
+  return sessions;
 }
 
 std::vector<Standing> Table::standing_of(SessionId session) const {

@@ -27,6 +27,15 @@ enum class Kind : std::uint8_t {
   drop_orphans,
   join_lockspace,
   leave_lockspace,
+  barrier_create,
+  barrier_change,
+  barrier_arrive,
+  barrier_leave,
+  barrier_withdraw,
+  barrier_cancel,
+  barrier_delete,
+  barrier_acknowledge,
+  barrier_time_out,
 };
 
 void put(base::ByteWriter& out, SessionId session, Generation generation) {
@@ -49,6 +58,31 @@ void put(base::ByteWriter& out, std::string_view name, std::size_t least, std::s
 void put(base::ByteWriter& out, const std::optional<dlm::ValueBlock>& value) {
   out.u8(value ? 1 : 0);
   if (value) out.bytes(*value);
+}
+
+void put(base::ByteWriter& out, const barrier::Name& name) {
+  put(out, name.lockspace, 1, barrier::kMaxLockspaceName);
+  put(out, name.barrier, 1, barrier::kMaxBarrierName);
+}
+
+void put(base::ByteWriter& out, const BarrierSettings& settings) {
+  out.u32(settings.config.parties);
+  out.u8(static_cast<std::uint8_t>(settings.config.unit));
+  out.u8(static_cast<std::uint8_t>(settings.config.on_death));
+  out.u8(settings.config.two_steps ? 1 : 0);
+  out.u8(settings.auto_delete ? 1 : 0);
+  out.u32(settings.patience);
+}
+
+void put(base::ByteWriter& out, const barrier::OutcomeKey& key) {
+  out.u64(base::value(key.generation));
+  out.u8(static_cast<std::uint8_t>(key.step));
+}
+
+void put(base::ByteWriter& out, const base::Buffer& value) {
+  CHECK(value.size() <= barrier::kMaxValue);
+  out.u16(static_cast<std::uint16_t>(value.size()));
+  out.bytes(value);
 }
 
 struct Writer {
@@ -164,6 +198,72 @@ struct Writer {
     put(out, leave.lockspace, 1, dlm::kMaxLockspaceName);
   }
 
+  void operator()(const BarrierCreate& create) const {
+    kind(Kind::barrier_create);
+    put(out, create.request);
+    put(out, create.name);
+    put(out, create.settings);
+  }
+
+  void operator()(const BarrierChange& change) const {
+    kind(Kind::barrier_change);
+    put(out, change.request);
+    put(out, change.name);
+    out.u8(static_cast<std::uint8_t>(change.attribute));
+    out.u32(change.value);
+  }
+
+  void operator()(const BarrierArrive& arrive) const {
+    kind(Kind::barrier_arrive);
+    put(out, arrive.request);
+    put(out, arrive.name);
+    out.u8(arrive.settings ? 1 : 0);
+    if (arrive.settings) put(out, *arrive.settings);
+    put(out, arrive.value);
+  }
+
+  void operator()(const BarrierLeave& leave) const {
+    kind(Kind::barrier_leave);
+    put(out, leave.request);
+    out.u64(base::value(leave.generation));
+    put(out, leave.value);
+  }
+
+  void operator()(const BarrierWithdraw& withdraw) const {
+    kind(Kind::barrier_withdraw);
+    put(out, withdraw.request);
+    put(out, withdraw.name);
+    out.u64(base::value(withdraw.arrival));
+  }
+
+  void operator()(const BarrierCancel& cancel) const {
+    kind(Kind::barrier_cancel);
+    put(out, cancel.request);
+    put(out, cancel.name);
+  }
+
+  void operator()(const BarrierDelete& removal) const {
+    kind(Kind::barrier_delete);
+    put(out, removal.request);
+    put(out, removal.name);
+    out.u8(removal.force ? 1 : 0);
+  }
+
+  void operator()(const BarrierAcknowledge& acknowledge) const {
+    kind(Kind::barrier_acknowledge);
+    CHECK(!acknowledge.receipts.empty() && acknowledge.receipts.size() <= kReceiptsMax);
+    out.u8(static_cast<std::uint8_t>(acknowledge.receipts.size()));
+    for (const BarrierReceipt& receipt : acknowledge.receipts) {
+      out.u64(base::value(receipt.session));
+      put(out, receipt.key);
+    }
+  }
+
+  void operator()(const BarrierTimeOut& time_out) const {
+    kind(Kind::barrier_time_out);
+    put(out, time_out.key);
+  }
+
   void operator()(const Expire& expire) const {
     kind(Kind::expire);
     put(out, expire.mark.session, expire.mark.generation);
@@ -272,6 +372,55 @@ JoinLockspace join_of(base::ByteReader& in) {
           in.u16(), name_of(in, 1, dlm::kMaxLockspaceName)};
 }
 
+template <typename Word>
+Word word_of(base::ByteReader& in, Word last) {
+  return Word{static_cast<std::uint8_t>(in.count8(static_cast<std::uint32_t>(last)))};
+}
+
+barrier::Name barrier_name_of(base::ByteReader& in) {
+  std::string lockspace = name_of(in, 1, barrier::kMaxLockspaceName);
+  return {std::move(lockspace), name_of(in, 1, barrier::kMaxBarrierName)};
+}
+
+BarrierSettings settings_of(base::ByteReader& in) {
+  BarrierSettings settings;
+  settings.config.parties = in.u32();
+  settings.config.unit = word_of(in, barrier::Unit::node);
+  settings.config.on_death = word_of(in, barrier::OnDeath::wait);
+  settings.config.two_steps = flag_of(in);
+  settings.auto_delete = flag_of(in);
+  settings.patience = in.u32();
+  return settings;
+}
+
+barrier::OutcomeKey key_of(base::ByteReader& in) {
+  const barrier::Generation generation{in.u64()};
+  return {generation, word_of(in, barrier::Step::leave)};
+}
+
+base::Buffer barrier_value_of(base::ByteReader& in) {
+  const base::Bytes value = in.bytes(in.count16(barrier::kMaxValue));
+  return {value.begin(), value.end()};
+}
+
+BarrierArrive barrier_arrive_of(base::ByteReader& in) {
+  BarrierArrive arrive{request_of(in), barrier_name_of(in), {}, {}};
+  if (flag_of(in)) arrive.settings = settings_of(in);
+  arrive.value = barrier_value_of(in);
+  return arrive;
+}
+
+BarrierAcknowledge barrier_acknowledge_of(base::ByteReader& in) {
+  BarrierAcknowledge acknowledge;
+  const std::uint32_t count = in.count8(kReceiptsMax);
+  if (count == 0) in.fail();
+  for (std::uint32_t i = 0; i < count && !in.failed(); ++i) {
+    const SessionId session{in.u64()};
+    acknowledge.receipts.push_back({session, key_of(in)});
+  }
+  return acknowledge;
+}
+
 Command::Body body_of(base::ByteReader& in) {
   switch (static_cast<Kind>(in.u8())) {
     case Kind::open:
@@ -307,6 +456,25 @@ Command::Body body_of(base::ByteReader& in) {
       return join_of(in);
     case Kind::leave_lockspace:
       return LeaveLockspace{request_of(in), flag_of(in), name_of(in, 1, dlm::kMaxLockspaceName)};
+    case Kind::barrier_create:
+      return BarrierCreate{request_of(in), barrier_name_of(in), settings_of(in)};
+    case Kind::barrier_change:
+      return BarrierChange{request_of(in), barrier_name_of(in),
+                           word_of(in, barrier::Attribute::patience), in.u32()};
+    case Kind::barrier_arrive:
+      return barrier_arrive_of(in);
+    case Kind::barrier_leave:
+      return BarrierLeave{request_of(in), barrier::Generation{in.u64()}, barrier_value_of(in)};
+    case Kind::barrier_withdraw:
+      return BarrierWithdraw{request_of(in), barrier_name_of(in), RequestId{in.u64()}};
+    case Kind::barrier_cancel:
+      return BarrierCancel{request_of(in), barrier_name_of(in)};
+    case Kind::barrier_delete:
+      return BarrierDelete{request_of(in), barrier_name_of(in), flag_of(in)};
+    case Kind::barrier_acknowledge:
+      return barrier_acknowledge_of(in);
+    case Kind::barrier_time_out:
+      return BarrierTimeOut{key_of(in)};
   }
   in.fail();
   return Purge{};

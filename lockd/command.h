@@ -16,21 +16,17 @@
 #include "base/ids.h"
 #include "dlm/lock.h"
 #include "dlm/mode.h"
+#include "lockd/barrier_commands.h"
+#include "lockd/request.h"
 
 namespace lockd {
 
 using base::Processor;
-using base::RequestId;
 using base::RingId;
-using base::SessionId;
 using base::Token;
 
 // What is kept of a client's command line, for people who ask who holds a lock.
 constexpr std::size_t kProgramBytesMax = 64;
-
-// Counts the attachments of a session to daemons: 1 when it is opened, more with each RESUME. A
-// command of an older attachment is refused wherever it was delayed.
-enum class Generation : std::uint64_t {};
 
 // Number of an OPEN within one incarnation of a daemon: 1, 2, 3, ... An OPEN that is not above the
 // highest applied one of its daemon does nothing, so that it never opens twice and never revives.
@@ -56,18 +52,6 @@ struct Mark {
   RingId ring;
 
   friend auto operator<=>(const Mark&, const Mark&) = default;
-};
-
-// Whose request this is, as opens each command of a session. Requests are numbered by the client;
-// one that is sent again keeps its number. Every request up to `acknowledged` has been answered,
-// the client has the answer and will never send it again.
-struct Request {
-  SessionId session{};
-  Generation generation{};
-  RequestId id{};
-  RequestId acknowledged{};
-
-  friend bool operator==(const Request&, const Request&) = default;
 };
 
 // A new session, attached to the sender. It is found by (sender, number) afterwards.
@@ -238,7 +222,9 @@ struct ColdEnd {
 struct Command {
   using Body =
       std::variant<Open, Resume, Detached, Close, Acquire, Release, Cancel, Expire, Purge, ColdEnd,
-                   AcquireAll, Convert, TimeOut, DropOrphans, JoinLockspace, LeaveLockspace>;
+                   AcquireAll, Convert, TimeOut, DropOrphans, JoinLockspace, LeaveLockspace,
+                   BarrierCreate, BarrierChange, BarrierArrive, BarrierLeave, BarrierWithdraw,
+                   BarrierCancel, BarrierDelete, BarrierAcknowledge, BarrierTimeOut>;
 
   // The regular configuration in which it was multicast, as its RingMessage says. Numbered in
   // another, it is dropped by all.

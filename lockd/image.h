@@ -7,7 +7,7 @@
 
 namespace lockd::image {
 
-inline constexpr std::uint8_t kVersion = 3;
+inline constexpr std::uint8_t kVersion = 4;
 
 // Of the version and the length behind it.
 inline constexpr std::size_t kHeadLengthEnd = 5;

@@ -36,7 +36,9 @@ void State::Loader::read_head() {
   if (head.count8(1) == 1) state_.cold_ = head.ring();
   state_.sessions_ = SessionTable::deserialize(head, state_.limits_.sessions);
   state_.lockspaces_ = LockspaceTable::deserialize(head, state_.limits_.lockspaces);
-  failed_ = !head.finish();
+  auto barriers = barrier::Table::deserialize(head.bytes32(), state_.limits_.barriers);
+  failed_ = !barriers || !head.finish();
+  if (barriers) state_.barriers_ = std::move(*barriers);
   head_read_ = true;
   if (!failed_) locks_.add(in.rest());
   head_ = {};
@@ -72,6 +74,11 @@ bool State::consistent() const {
       if (!sessions_.find(user)) return false;
     }
   }
+  for (const SessionId id : barriers_.sessions()) {
+    const Session* session = sessions_.find(id);
+    if (!session || session->ended()) return false;
+  }
+  if (barriers_.next_generation() > locks_.next_token()) return false;
   return owners == locks_.sessions();
 }
 

@@ -17,8 +17,8 @@ class State::Loader {
   Loader& operator=(const Loader&) = delete;
 
   // Takes the next bytes, and reads them but for what is not complete: so a call costs what it
-  // brings, but for the one that completes sessions and lockspaces, which are read in one go. After
-  // a failure nothing is looked at any more.
+  // brings, but for the one that completes sessions, lockspaces and barriers, which are read in one
+  // go. After a failure nothing is looked at any more.
   void add(base::Bytes bytes);
 
   bool failed() const { return failed_ || locks_.failed(); }

@@ -36,6 +36,10 @@ void State::write_head(base::Buffer& out) const {
   if (cold) writer.ring(*cold);
   sessions_.serialize(writer);
   lockspaces_.serialize(writer);
+  base::Buffer barriers;
+  base::ByteWriter barrier_writer(barriers);
+  barriers_.serialize(barrier_writer);
+  writer.bytes32(barriers);
   const std::size_t length = out.size() - begin;
   for (std::size_t i = 0; i < sizeof(std::uint32_t); ++i) {
     out[begin - sizeof(std::uint32_t) + i] = static_cast<std::byte>(length >> (8 * i) & 0xff);

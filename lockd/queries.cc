@@ -74,6 +74,21 @@ protocol::ShowLock shown(const State& table, const dlm::LockView& lock) {
   return shown;
 }
 
+std::optional<protocol::BarrierRound> round_of(const std::optional<barrier::RoundView>& round) {
+  if (!round) return std::nullopt;
+  return protocol::BarrierRound{round->generation, static_cast<std::uint32_t>(round->arrived),
+                                static_cast<std::uint32_t>(round->missing)};
+}
+
+protocol::BarrierItem barrier_item_of(const barrier::BarrierView& view) {
+  return {view.name.lockspace,
+          view.name.barrier,
+          {view.config.parties, view.config.unit, view.config.on_death, view.config.two_steps,
+           view.auto_delete, view.patience},
+          round_of(view.entering),
+          round_of(view.inside)};
+}
+
 }  // namespace
 
 Queries::Queries(QueriesConfig config, base::Processor self, const Replica& replica)
@@ -217,6 +232,28 @@ protocol::LockspacesPage Queries::answer(Instant, const protocol::LockspacesQuer
         {state_of(at->first, lockspace), lockspace.uid, lockspace.gid, lockspace.permissions});
   }
   page.more = at != all.end();
+  return page;
+}
+
+protocol::BarriersPage Queries::answer(Instant, const protocol::BarriersQuery& query) const {
+  protocol::BarriersPage page;
+  page.query = query.query;
+  page.primary = replica_.table() != nullptr;
+  const State* table = replica_.last_table();
+  if (table == nullptr) return page;
+  const bool begins = query.after_barrier.empty() && query.after_lockspace.empty();
+  // The first name behind it, as bytes go.
+  barrier::Name from{query.after_lockspace,
+                     query.after_barrier + (begins ? "" : std::string(1, 0))};
+  if (begins) from.lockspace = query.lockspace;
+  table->barriers().visit(from, protocol::kBarriersMax + 1, [&](const barrier::BarrierView& view) {
+    if (!query.lockspace.empty() && view.name.lockspace != query.lockspace) return;
+    if (page.items.size() == protocol::kBarriersMax) {
+      page.more = true;
+    } else {
+      page.items.push_back(barrier_item_of(view));
+    }
+  });
   return page;
 }
 

@@ -47,6 +47,8 @@ class Queries {
                                            const liblock::protocol::DeadlockQuery& query) const;
   liblock::protocol::LockspacesPage answer(Instant now,
                                            const liblock::protocol::LockspacesQuery& query) const;
+  liblock::protocol::BarriersPage answer(Instant now,
+                                         const liblock::protocol::BarriersQuery& query) const;
   liblock::protocol::Status answer(Instant now, const liblock::protocol::StatusQuery& query) const;
   liblock::protocol::Members answer(Instant now,
                                     const liblock::protocol::MembersQuery& query) const;

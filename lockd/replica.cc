@@ -67,7 +67,7 @@ void Replica::Impl::on_transitional(evs::ConfigurationChange&& change) {
   }
   if (MUTANT("marks_at_transitional") && active_ && follows()) {
     Effects effects;
-    table_->state.apply_departures(table_->lineage.departures(), effects);
+    table_->state.apply_departures(regular_.id, table_->lineage.departures(), effects);
     take_effects(now_, std::move(effects), 0);
   }
 }

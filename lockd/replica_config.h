@@ -75,8 +75,11 @@ struct ReplicaConfig {
   // And when it has loaded, it replays of that about as much at a time as makes so many changes.
   std::size_t replay_step = 1024;
 
-  // EXPIRE and PURGE steps of this node that may be under way.
+  // EXPIRE and PURGE steps, and time-outs of barriers, of this node that may be under way.
   std::size_t housekeeping_under_way = 16;
+
+  // The time-out of a step of a barrier is ordered once more after this, if it has not come to be.
+  Duration barrier_time_out_again = std::chrono::seconds(1);
 
   // Effects for local sessions held until they may be told. Above it submit() answers try_again.
   std::size_t held_effects_max = 16384;

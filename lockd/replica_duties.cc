@@ -125,6 +125,7 @@ void Replica::Impl::keep_house(Instant now) {
     return;
   }
   expire_orphans(now);
+  time_out_barriers(now);
   end_cold(now);
   if (active_->server == self_) {
     start_snapshot();
@@ -163,6 +164,30 @@ void Replica::Impl::expire_orphans(Instant now) {
       waits_.remove(mark.session);
     }
   }
+}
+
+void Replica::Impl::time_out_barriers(Instant now) {
+  const auto due = barrier_clocks_.take_due(now, stagger(), config_.barrier_time_out_again,
+                                            config_.housekeeping_under_way);
+  for (const barrier::OutcomeKey key : due) {
+    if (MUTANT("barrier_time_out_forgotten")) continue;
+    if (table_->state.barriers().find_open_step(key)) {
+      send_command(BarrierTimeOut{key});
+    } else {
+      barrier_clocks_.stop(key);  // Its participants have withdrawn, or ended.
+    }
+  }
+}
+
+// Clocks of steps that ended with nobody to be told go when there are too many.
+void Replica::Impl::start_barrier_clock(Instant now, barrier::OutcomeKey key) {
+  const barrier::Table& barriers = table_->state.barriers();
+  const std::optional<barrier::OpenStep> step = barriers.find_open_step(key);
+  if (!step) return;
+  if (barrier_clocks_.size() >= config_.state_limits.barriers.barriers * 4) {
+    barrier_clocks_.drop([&](barrier::OutcomeKey of) { return !barriers.find_open_step(of); });
+  }
+  barrier_clocks_.start(now, *step);
 }
 
 void Replica::Impl::end_cold(Instant now) {
@@ -212,6 +237,10 @@ std::optional<Duration> Replica::Impl::next_timeout() const {
       if (const std::optional<Duration> due = waits_.next_due(now_, orphan_wait())) {
         next = next ? std::min(*next, *due) : *due;
       }
+    }
+    if (const std::optional<Duration> due = barrier_clocks_.next_due(stagger())) {
+      const Duration when = std::max(now_.boot, *due);
+      next = next ? std::min(*next, when) : when;
     }
     const std::optional<RingId> cold = table_->state.cold();
     if (cold && cold_wait_ && cold_wait_->ring == *cold && !active_->cold_end_sent) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lockd/activation.h"
+#include "lockd/barrier_clocks.h"
 #include "lockd/digest_watch.h"
 #include "lockd/held_effects.h"
 #include "lockd/lease.h"
@@ -148,6 +149,8 @@ class Replica::Impl {
   void keep_house(Instant now);
   void expire_orphans(Instant now);
   void end_cold(Instant now);
+  void time_out_barriers(Instant now);
+  void start_barrier_clock(Instant now, barrier::OutcomeKey key);
   void raise_ceiling();
   void start_snapshot();
   Duration orphan_wait() const;
@@ -197,6 +200,7 @@ class Replica::Impl {
   std::map<std::uint64_t, std::uint64_t> snapshot_digests_;  // Of this ring's SNAPSHOTs, by number.
 
   Lease lease_;
+  BarrierClocks barrier_clocks_;
   OrphanWaits waits_;
   std::optional<ColdWait> cold_wait_;
 

@@ -171,6 +171,7 @@ void Replica::Impl::begin_epoch(Instant now, const Activate& activate) {
     cold_wait_ = ColdWait{regular_.id, *stamps_.install(regular_.id), activate.cold_lease};
     ++statistics_.cold_starts;
     discard_effects();
+    barrier_clocks_.restart(now, {});
     if (watcher_ != nullptr) watcher_->replaced(table_->state);
     return;
   }
@@ -180,7 +181,7 @@ void Replica::Impl::begin_epoch(Instant now, const Activate& activate) {
     table_->position = 0;
     staging_.reset();
     Effects effects;
-    apply_activate(activate, table_->state, effects);
+    apply_activate(regular_.id, activate, table_->state, effects);
     note_applied(*delivering_, table_->state, effects);
     if (watcher_ != nullptr) watcher_->departed(table_->state, effects);
     take_effects(now, std::move(effects), 0);

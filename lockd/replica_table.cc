@@ -35,6 +35,10 @@ void Replica::Impl::take_effects(Instant now, Effects&& effects, std::uint64_t c
       if (resumed->outcome == Resumed::Outcome::resumed && waits_.remove(resumed->session)) {
         ++statistics_.orphans_resumed;
       }
+    } else if (const auto* opened = std::get_if<BarrierOpened>(&effect)) {
+      start_barrier_clock(now, opened->key);
+    } else if (const auto* over = std::get_if<BarrierEnded>(&effect)) {
+      barrier_clocks_.stop(over->key);
     }
     const Processor at = std::visit([](const auto& e) { return e.at; }, effect);
     if (at != self_) {
@@ -267,6 +271,7 @@ void Replica::Impl::adopt_staging(Instant now) {
   for (const Mark& mark : table_->state.orphans()) {
     freeze(now, mark);
   }
+  barrier_clocks_.restart(now, table_->state.barriers().open_steps());
   // A cold table counts from the first ring in which this node received the flag [rule 7.A1].
   const std::optional<RingId> cold = table_->state.cold();
   if (cold && (!cold_wait_ || cold_wait_->ring != *cold)) {

@@ -65,6 +65,7 @@ protocol::Answer answer_to(Status status, bool to_cancel) {
       return to_cancel ? protocol::Answer::not_waiting : protocol::Answer::not_held;
     case Status::too_many_locks:
     case Status::too_many_requests:
+    case Status::too_many_arrivals:
       return protocol::Answer::limit;
     case Status::timed_out:
       return protocol::Answer::timed_out;
@@ -82,6 +83,24 @@ protocol::Answer answer_to(Status status, bool to_cancel) {
       return protocol::Answer::exists;
     case Status::not_permitted:
       return protocol::Answer::not_permitted;
+    case Status::arrived:
+      return protocol::Answer::arrived;
+    case Status::too_late:
+      return protocol::Answer::too_late;
+    case Status::different:
+      return protocol::Answer::different;
+    case Status::in_use:
+      return protocol::Answer::in_use;
+    case Status::not_open:
+      return protocol::Answer::not_open;
+    case Status::not_member:
+      return protocol::Answer::not_member;
+    case Status::already_arrived:
+      return protocol::Answer::already_arrived;
+    case Status::inside:
+      return protocol::Answer::inside;
+    case Status::full:
+      return protocol::Answer::full;
     case Status::already_answered:
     case Status::not_attached:
     case Status::stale_generation:
@@ -98,6 +117,9 @@ std::string_view advice_on(Status status) {
              "release some";
     case Status::too_many_requests:
       return "too many requests are unacknowledged; wait for answers to earlier ones";
+    case Status::too_many_arrivals:
+      return "the session waits at too many barriers, or the cluster has too many of them, of "
+             "arrivals or of values; see the limits in docs/barriers.md";
     case Status::invalid:
       return "the flags do not go together, or not with the mode; see the header of the call";
     case Status::not_permitted:
@@ -249,6 +271,8 @@ void Sessions::on(Instant now, const Replied& replied) {
       if (of == cancel->lock) end_wait(*slot, waits);
     }
   }
+  const auto* leave = std::get_if<BarrierLeave>(&found->second);
+  const auto left = leave ? std::optional(leave->generation) : std::nullopt;
   if (is_last_part(*found, request)) slot->unanswered.erase(found);
 
   if (status == Status::already_answered && lock != RequestId{}) {
@@ -256,6 +280,7 @@ void Sessions::on(Instant now, const Replied& replied) {
   }
   if (status == Status::queued) wait_for(now, *slot, request, lock);
   answer(now, *slot, replied.reply, answer_to(status, cancels), advice_on(status));
+  if (status == Status::arrived) tell_outcome_of(now, *slot, request, left);
 }
 
 void Sessions::on(Instant now, const Settled& settled) {
@@ -393,6 +418,7 @@ void Sessions::tell_again(Instant now, SessionSlot& slot) {
     if (MUTANT("sessions_blocks_lost_at_resume")) continue;
     send(now, *slot.connection, protocol::Blocks{lock.lock.acquired_by, lock.token, lock.notified});
   }
+  tell_outcomes(now, slot);
   for (const auto& [name, lockspace] : table.lockspaces().all()) {
     if (MUTANT("sessions_lockspace_untold_at_resume")) continue;
     if (lockspace.users.count(slot.id) != 0) tell_lockspace(now, slot, name);

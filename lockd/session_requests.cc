@@ -11,16 +11,16 @@ namespace protocol = liblock::protocol;
 
 // What every request of a session begins with. Null, and the connection refused, if there is no
 // session.
-template <typename Message>
-SessionSlot* Sessions::heard(Instant now, ConnectionId id, const Message& message) {
+SessionSlot* Sessions::heard(Instant now, ConnectionId id, RequestId acknowledged,
+                             const protocol::Stamp& stamp) {
   Connection& connection = *find(id);
   SessionSlot* slot = slot_of(connection);
   if (slot == nullptr) {
     refuse(now, id, protocol::Refusal::malformed, "a request needs a session, which Welcome tells");
     return nullptr;
   }
-  connection.stamp = message.stamp;
-  slot->hear(now, message.acknowledged);
+  connection.stamp = stamp;
+  slot->hear(now, acknowledged);
   return slot;
 }
 

@@ -191,6 +191,7 @@ void Sessions::advance(Instant now) {
     if (!taken && taken.error() == SubmitError::try_again) break;
     backlog_.pop_front();
   }
+  if (receipts_.size() >= kReceiptsMax) order_receipts(now);
   const bool serving = may_tell(now);
   if (serving != told_serving_) {
     told_serving_ = serving;
@@ -198,14 +199,20 @@ void Sessions::advance(Instant now) {
   }
   if (!serving || !std::exchange(recheck_waiting_, false)) return;
   for (auto& [id, slot] : slots_) {
-    if (slot.phase == Phase::attached) tell_waiting(now, slot);
+    if (slot.phase != Phase::attached) continue;
+    tell_waiting(now, slot);
+    tell_outcomes(now, slot);
   }
 }
 
 std::optional<base::Duration> Sessions::next_timeout() const {
-  if (patience_.empty()) return next_sweep_;
-  const base::Duration end = std::get<base::Duration>(*patience_.begin());
-  return next_sweep_ ? std::min(*next_sweep_, end) : end;
+  std::optional<base::Duration> next = next_sweep_;
+  const auto no_later_than = [&](base::Duration when) {
+    next = next ? std::min(*next, when) : when;
+  };
+  if (!patience_.empty()) no_later_than(std::get<base::Duration>(*patience_.begin()));
+  if (receipts_due_) no_later_than(*receipts_due_);
+  return next;
 }
 
 void Sessions::end_patience(Instant now) {
@@ -220,6 +227,7 @@ void Sessions::end_patience(Instant now) {
 
 void Sessions::handle_timeout(Instant now) {
   end_patience(now);
+  if (receipts_due_ && *receipts_due_ <= now.boot) order_receipts(now);
   if (!next_sweep_ || now.boot < *next_sweep_) return;
   sweep(now);
   next_sweep_.reset();
@@ -248,9 +256,10 @@ void Sessions::sweep(Instant now) {
     }
     // This daemon may be the one that stood still: what the client sent meanwhile is read before
     // the next look. Who holds nothing and waits for nothing may be silent as long as he likes.
-    const bool quiet = renewing && slot.phase == Phase::attached &&
-                       base::elapsed_at_least(slot.heard, now) > config_.lease &&
-                       replica_.table()->locks().count_of(id) > 0;
+    const bool quiet =
+        renewing && slot.phase == Phase::attached &&
+        base::elapsed_at_least(slot.heard, now) > config_.lease &&
+        (replica_.table()->locks().count_of(id) > 0 || replica_.table()->barriers().takes_part(id));
     if (quiet && slot.silent) silent.push_back(id);
     slot.silent = quiet;
   }

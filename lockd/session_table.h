@@ -48,8 +48,20 @@ enum class Status : std::uint8_t {
   not_found,
   exists,
   not_permitted,
+
+  // Of barriers.
+  arrived,   // Waits there: BarrierEnded follows, if the session lives to see it.
+  too_late,  // A withdrawal: BarrierEnded came before.
+  different,
+  in_use,
+  not_open,
+  not_member,
+  already_arrived,
+  inside,
+  full,
+  too_many_arrivals,  // Or barriers, or bytes: a limit of the barrier table.
 };
-constexpr Status kLastStatus = Status::not_permitted;
+constexpr Status kLastStatus = Status::too_many_arrivals;
 
 // The outcome of a request, kept until it is acknowledged.
 struct Reply {

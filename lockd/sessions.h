@@ -59,6 +59,10 @@ struct SessionsConfig {
   // has lost them. That is the replica's lease less its margin.
   base::Duration lease = std::chrono::milliseconds(1800);
 
+  // How long the receipts of outcomes of barriers are collected, before they are ordered in one
+  // command. That is earlier if they fill it.
+  base::Duration receipts_collected = std::chrono::milliseconds(5);
+
   // A witness serves queries only.
   bool witness = false;
 };
@@ -218,8 +222,32 @@ class Sessions {
   void on(Instant now, ConnectionId id, const liblock::protocol::DropOrphans& drop);
   void on(Instant now, ConnectionId id, const liblock::protocol::JoinLockspace& join);
   void on(Instant now, ConnectionId id, const liblock::protocol::LeaveLockspace& leave);
+
+  // Barriers: session_barriers.cc.
+  void on(Instant now, ConnectionId id, const liblock::protocol::BarrierCreate& create);
+  void on(Instant now, ConnectionId id, const liblock::protocol::BarrierChange& change);
+  void on(Instant now, ConnectionId id, const liblock::protocol::BarrierArrive& arrive);
+  void on(Instant now, ConnectionId id, const liblock::protocol::BarrierLeave& leave);
+  void on(Instant now, ConnectionId id, const liblock::protocol::BarrierWithdraw& withdraw);
+  void on(Instant now, ConnectionId id, const liblock::protocol::BarrierCancel& cancel);
+  void on(Instant now, ConnectionId id, const liblock::protocol::BarrierDelete& removal);
+  void on(Instant now, ConnectionId id, const liblock::protocol::BarrierConfirm& confirm);
+  void on(Instant now, ConnectionId id, const liblock::protocol::BarrierMore& more);
+  void on(Instant now, ConnectionId id, const liblock::protocol::BarriersQuery& query);
+  void on(Instant now, const BarrierEnded& ended);
+  void on(Instant, const BarrierOpened&) {}
+  void tell_outcome(Instant now, const SessionSlot& slot, barrier::OutcomeKey key,
+                    RequestId request, SessionId after = {});
+  void tell_outcomes(Instant now, const SessionSlot& slot);
+  void tell_outcome_of(Instant now, const SessionSlot& slot, RequestId request,
+                       std::optional<barrier::Generation> left);
+  void order_receipts(Instant now);
   template <typename Message>
-  SessionSlot* heard(Instant now, ConnectionId id, const Message& message);
+  SessionSlot* heard(Instant now, ConnectionId id, const Message& message) {
+    return heard(now, id, message.acknowledged, message.stamp);
+  }
+  SessionSlot* heard(Instant now, ConnectionId id, RequestId acknowledged,
+                     const liblock::protocol::Stamp& stamp);
   void take(Instant now, SessionSlot& slot, RequestId request, Command::Body body);
   void submit_request(Instant now, const SessionSlot& slot, RequestId request, Command::Body& body);
   bool is_vain_try(const SessionSlot& slot, RequestId request, base::LockFlags flags);
@@ -309,6 +337,10 @@ class Sessions {
   bool told_serving_ = false;
   bool shut_down_ = false;
   std::optional<base::Duration> next_sweep_;
+
+  // What clients have confirmed and is not ordered, and until when it is collected.
+  std::set<BarrierReceipt> receipts_;
+  std::optional<base::Duration> receipts_due_;
 
   // When the patience of what waits is at an end, on the boot clock: what the slots say, in order.
   std::set<std::tuple<base::Duration, SessionId, RequestId>> patience_;

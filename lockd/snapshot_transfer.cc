@@ -141,7 +141,7 @@ std::size_t Staging::replay(const evs::Delivery& delivery, const Replayed& repla
   if (const auto* ordered = std::get_if<Ordered>(&message->body)) {
     state_->apply(delivery.sender, ordered->command, nobody_is_told);
   } else {
-    apply_activate(std::get<Activate>(message->body), *state_, nobody_is_told);
+    apply_activate(delivery.ring, std::get<Activate>(message->body), *state_, nobody_is_told);
   }
   replayed(delivery, *state_, nobody_is_told);
   return 1 + nobody_is_told.size() + state_->changes().size();
@@ -152,10 +152,10 @@ State Staging::take() {
   return std::move(*state_);
 }
 
-void apply_activate(const Activate& activate, State& state, Effects& effects) {
+void apply_activate(const RingId& ring, const Activate& activate, State& state, Effects& effects) {
   state.raise_token_base(activate.token_base);
   state.raise_longest_lease(activate.lease_max);
-  state.apply_departures(activate.departures, effects);
+  state.apply_departures(ring, activate.departures, effects);
 }
 
 }  // namespace lockd

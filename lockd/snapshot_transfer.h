@@ -130,6 +130,6 @@ class Staging {
 };
 
 // Applies an ACTIVATE that has a donor to a table of that donor's label.
-void apply_activate(const Activate& activate, State& state, Effects& effects);
+void apply_activate(const RingId& ring, const Activate& activate, State& state, Effects& effects);
 
 }  // namespace lockd

@@ -31,7 +31,11 @@ std::uint64_t StateLimits::fingerprint() const {
         std::uint64_t{sessions.daemons_max}, sessions.unacknowledged_max,
         std::uint64_t{locks.locks}, std::uint64_t{locks.resources}, std::uint64_t{locks.lockspaces},
         std::uint64_t{locks.locks_per_session}, std::uint64_t{lockspaces.lockspaces},
-        std::uint64_t{lockspaces.per_session}, std::uint64_t{purge_step}}) {
+        std::uint64_t{lockspaces.per_session}, std::uint64_t{barriers.barriers},
+        std::uint64_t{barriers.barriers_per_lockspace}, std::uint64_t{barriers.lockspaces},
+        std::uint64_t{barriers.participants}, std::uint64_t{barriers.places},
+        std::uint64_t{barriers.outcomes_per_session}, std::uint64_t{barriers.value_bytes},
+        std::uint64_t{purge_step}}) {
     fingerprint = dlm::mix(fingerprint, limit);
   }
   return fingerprint;
@@ -41,11 +45,13 @@ State::State(const StateLimits& limits)
     : limits_(limits),
       locks_(limits.locks),
       sessions_(limits.sessions),
-      lockspaces_(limits.lockspaces) {}
+      lockspaces_(limits.lockspaces),
+      barriers_(limits.barriers) {}
 
 void State::apply(Processor origin, const Command& command, Effects& effects) {
   changes_.clear();
   locks_.set_second(command.second);
+  barriers_.set_ring(command.ring);
   const Step step{origin, command.ring, effects};
   if (watched_) sessions_gone_.clear();
   std::visit([&](const auto& body) { on(step, body); }, command.body);
@@ -61,9 +67,11 @@ void State::set_watched(bool watched) {
   sessions_gone_.clear();
 }
 
-void State::apply_departures(std::span<const Departure> departures, Effects& effects) {
+void State::apply_departures(const RingId& ring, std::span<const Departure> departures,
+                             Effects& effects) {
   if (MUTANT("state_cold_flag_not_replicated")) cold_.reset();
   changes_.clear();
+  barriers_.set_ring(ring);
   if (MUTANT("departures_forgotten")) return;
   for (const Departure& departure : departures) {
     for (SessionId id : left_at(departure.processor)) {
@@ -80,7 +88,11 @@ void State::apply_departures(std::span<const Departure> departures, Effects& eff
       }
     }
   }
-  depart_from_lockspaces(departures, effects);
+  std::vector<Processor> failed;
+  for (const Departure& departure : departures) failed.push_back(departure.processor);
+  for (const std::string& lockspace : depart_from_lockspaces(departures, effects)) {
+    change_barrier_members(lockspace, failed, effects);
+  }
 }
 
 void State::start_cold(RingId ring, std::uint64_t token_base, base::Duration longest_lease) {
@@ -188,6 +200,7 @@ void State::on(const Step& step, const Expire& expire) {
 void State::end_session(const Session& session, SessionEnded::Reason reason, dlm::Ending how,
                         Effects& effects) {
   effects.push_back(SessionEnded{session.at, session.id, session.generation, reason});
+  end_at_barriers(session, effects);
   sessions_.kill(session.id, how);
 }
 
@@ -302,12 +315,15 @@ StateCounts State::counts() const {
   counts.resources = locks_.resources();
   counts.locks = locks_.locks() - locks_.count_of(kNobody);
   counts.waiting = locks_.waiters();
+  counts.barriers = barriers_.barriers();
+  counts.outcomes = barriers_.outcomes();
   return counts;
 }
 
 std::uint64_t State::digest() const {
   std::uint64_t digest = dlm::mix(locks_.digest(), sessions_.digest());
   digest = dlm::mix(digest, lockspaces_.digest());
+  digest = dlm::mix(digest, barriers_.digest());
   digest = dlm::mix(digest, static_cast<std::uint64_t>(longest_lease_.count()));
   if (!cold_) return digest;
   digest = dlm::mix(digest, cold_->sequence);

@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "barrier/table.h"
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/result.h"
@@ -117,6 +118,27 @@ struct LockspaceChanged {
   friend bool operator==(const LockspaceChanged&, const LockspaceChanged&) = default;
 };
 
+// The outcome of a step that the session took part in is kept for it: State::barriers() has it
+// until the session acknowledges it. `request` is its arrival or leave; 0 if it is inside and has
+// not asked to leave.
+struct BarrierEnded {
+  Processor at;
+  SessionId session{};
+  Generation generation{};
+  RequestId request{};
+  barrier::OutcomeKey key;
+
+  friend bool operator==(const BarrierEnded&, const BarrierEnded&) = default;
+};
+
+// From now on somebody waits in this step: every replica watches its patience. Nobody is told.
+struct BarrierOpened {
+  Processor at;
+  barrier::OutcomeKey key;
+
+  friend bool operator==(const BarrierOpened&, const BarrierOpened&) = default;
+};
+
 // `at` does not serve this attachment any more: the session was resumed anew, here or elsewhere.
 struct Superseded {
   Processor at;
@@ -146,8 +168,9 @@ struct SessionEnded {
   friend bool operator==(const SessionEnded&, const SessionEnded&) = default;
 };
 
-using Effect = std::variant<Opened, Resumed, Replied, Settled, Superseded, BecameOrphan,
-                            SessionEnded, Blocked, Deadlocked, LockspaceChanged>;
+using Effect =
+    std::variant<Opened, Resumed, Replied, Settled, Superseded, BecameOrphan, SessionEnded, Blocked,
+                 Deadlocked, LockspaceChanged, BarrierEnded, BarrierOpened>;
 using Effects = std::vector<Effect>;
 
 // A member that is gone from the epoch's chain, and the last active ring that it was in
@@ -164,6 +187,7 @@ struct StateLimits {
   SessionLimits sessions;
   dlm::Limits locks;
   LockspaceLimits lockspaces;
+  barrier::Limits barriers;
 
   // About how many effects on locks one command may have by freeing those of an ended session.
   std::size_t purge_step = 512;
@@ -184,6 +208,8 @@ struct StateCounts {
   std::size_t resources = 0;
   std::size_t locks = 0;
   std::size_t waiting = 0;  // Of the locks.
+  std::size_t barriers = 0;
+  std::size_t outcomes = 0;  // Of barriers, kept for somebody.
 
   friend bool operator==(const StateCounts&, const StateCounts&) = default;
 };
@@ -198,8 +224,9 @@ class State {
   void apply(Processor origin, const Command& command, Effects& effects);
 
   // At ACTIVATE, and nowhere else: the sessions attached to these processors become orphans
-  // [rule 6.14]. Sessions of others stay as they are.
-  void apply_departures(std::span<const Departure> departures, Effects& effects);
+  // [rule 6.14]. Sessions of others stay as they are. `ring` is that of the ACTIVATE.
+  void apply_departures(const RingId& ring, std::span<const Departure> departures,
+                        Effects& effects);
 
   // At an ACTIVATE without a donor: drops everything and starts empty and cold, the flag naming the
   // ring. Nothing is granted until COLD_END(ring) [rules 6.15, 7.A1].
@@ -251,6 +278,8 @@ class State {
   StateCounts counts() const;
 
   const LockspaceTable& lockspaces() const { return lockspaces_; }
+
+  const barrier::Table& barriers() const { return barriers_; }
 
   // The last that were found here, newest last: for people. Not part of the state: who has loaded a
   // snapshot knows those that came after.
@@ -358,8 +387,31 @@ class State {
   Status leave(const Step& step, const Session& session, const LeaveLockspace& leave);
   std::uint64_t generation_of(const std::string& name) const;
   void tell_lockspace(const std::string& name, Effects& effects);
-  void depart_from_lockspaces(std::span<const Departure> departures, Effects& effects);
+  std::vector<std::string> depart_from_lockspaces(std::span<const Departure> departures,
+                                                  Effects& effects);
   void settle_lockspaces(Effects& effects);
+
+  // Barriers: state_barriers.cc.
+  void on(const Step& step, const BarrierCreate& create);
+  void on(const Step& step, const BarrierChange& change);
+  void on(const Step& step, const BarrierArrive& arrive);
+  void on(const Step& step, const BarrierLeave& leave);
+  void on(const Step& step, const BarrierWithdraw& withdraw);
+  void on(const Step& step, const BarrierCancel& cancel);
+  void on(const Step& step, const BarrierDelete& removal);
+  void on(const Step& step, const BarrierAcknowledge& acknowledge);
+  void on(const Step& step, const BarrierTimeOut& time_out);
+  bool admit(const Step& step, const Request& request, const barrier::Name& name);
+  barrier::Create creation_of(const Request& request, const barrier::Name& name,
+                              const BarrierSettings& settings) const;
+  barrier::Membership members_of(const std::string& lockspace) const;
+  void change_barrier_members(const std::string& lockspace, std::vector<Processor> failed,
+                              Effects& effects);
+  void end_at_barriers(const Session& session, Effects& effects);
+
+  // The first of them is the answer to the request.
+  void answer(const Step& step, const Request& request, const barrier::Effects& outcome);
+  void tell_barriers(std::span<const barrier::Effect> told, Effects& effects);
 
   void write_head(base::Buffer& out) const;
 
@@ -370,6 +422,7 @@ class State {
   dlm::Table locks_;
   SessionTable sessions_;
   LockspaceTable lockspaces_;
+  barrier::Table barriers_;
   std::optional<RingId> cold_;
   base::Duration longest_lease_{0};
 

@@ -44,6 +44,7 @@ void State::on(const Step& step, const JoinLockspace& wanted) {
   const Status status = join(step, *sessions_.find(id), wanted);
   answer(step, wanted.request, status);
   if (status != Status::done) return;
+  change_barrier_members(wanted.lockspace, {}, step.effects);
   if (generation_of(wanted.lockspace) != before) {
     return tell_lockspace(wanted.lockspace, step.effects);
   }
@@ -75,6 +76,7 @@ void State::on(const Step& step, const LeaveLockspace& wanted) {
   const Status status = leave(step, *sessions_.find(wanted.request.session), wanted);
   answer(step, wanted.request, status);
   if (status != Status::done) return;
+  change_barrier_members(wanted.lockspace, {}, step.effects);
   if (generation_of(wanted.lockspace) != before) tell_lockspace(wanted.lockspace, step.effects);
   on(step, Purge{});
 }
@@ -124,7 +126,9 @@ void State::tell_lockspace(const std::string& name, Effects& effects) {
   }
 }
 
-void State::depart_from_lockspaces(std::span<const Departure> departures, Effects& effects) {
+// Returns the lockspaces whose members have changed.
+std::vector<std::string> State::depart_from_lockspaces(std::span<const Departure> departures,
+                                                       Effects& effects) {
   std::set<std::string> changed;
   for (const Departure& departure : departures) {
     const auto names = lockspaces_.depart(departure.processor);
@@ -132,6 +136,7 @@ void State::depart_from_lockspaces(std::span<const Departure> departures, Effect
   }
   for (const std::string& name : changed) tell_lockspace(name, effects);
   settle_lockspaces(effects);
+  return {changed.begin(), changed.end()};
 }
 
 // A member is gone for good when no session is left that it served: then all its locks are freed.

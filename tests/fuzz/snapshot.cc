@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       state->apply(origin, *command, effects);
     } else {
       const lockd::Departure departure{origin, {}};
-      state->apply_departures(std::span(&departure, 1), effects);
+      state->apply_departures(kRing, std::span(&departure, 1), effects);
     }
   }
   base::Buffer end;

@@ -701,6 +701,7 @@ void BarrierModel::settle() {
       over.leaving = false;
       if (people(generation, false).empty()) {
         note(over);
+        over_.insert(id);
       } else if (open(id, true) == 0 && complete(config, generation)) {
         end(id, false, "released");
       }

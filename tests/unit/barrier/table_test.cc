@@ -58,14 +58,23 @@ TEST_CASE("to enable a barrier is to arrive with an empty value") {
 TEST_CASE("auto-delete takes the barrier away when a generation is over, and keeps the outcome") {
   Table table;
   create(table, "b", of_count(2), {}, true);
-  arrive(table, "b", 1, 2);
-  withdraw(table, "b", 1, 3, 2);
-  CHECK(table.find(named("b")));
   arrive(table, "b", 1, 4);
+  CHECK(table.find(named("b")));
   arrive(table, "b", 2, 2);
   CHECK(!table.find(named("b")));
-  CHECK(text(table, 2) == "released 1 2");
-  CHECK(arrive(table, "b", 1, 4) == "ended 1/4 g2");
+  CHECK(text(table, 1) == "released 1 2");
+  CHECK(arrive(table, "b", 1, 4) == "ended 1/4 g1");
+}
+
+TEST_CASE("auto-delete takes the barrier away when the last one withdraws or ends") {
+  Table table;
+  create(table, "b", of_count(3), {}, true);
+  arrive(table, "b", 1, 3);
+  arrive(table, "b", 2, 3);
+  withdraw(table, "b", 1, 4, 3);
+  CHECK(table.find(named("b")));
+  withdraw(table, "b", 2, 4, 3);
+  CHECK(!table.find(named("b")));
 }
 
 TEST_CASE("auto-delete is changed at any time") {

@@ -69,7 +69,7 @@ struct Bench {
 
   Effects depart(std::vector<Departure> departures) {
     Effects effects;
-    state.apply_departures(departures, effects);
+    state.apply_departures(now_ring, departures, effects);
     return effects;
   }
 
