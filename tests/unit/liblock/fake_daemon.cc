@@ -102,11 +102,7 @@ void FakeDaemon::run() {
         ++i;
       }
     }
-    while (primary && !backlog_.empty()) {
-      const auto [session, request] = backlog_.front();
-      backlog_.pop_front();
-      execute(session, request);
-    }
+    work_off();
   }
 }
 
@@ -359,11 +355,7 @@ void FakeDaemon::take(Peer& peer, RequestId id, const Request& request) {
     if (acquire != nullptr || all != nullptr) ++acquires_;
     taken_.insert({peer.session, id});
     backlog_.emplace_back(peer.session, request);
-    if (primary) {
-      backlog_.pop_back();
-      execute(peer.session, request);
-    }
-    return;
+    return work_off();
   }
   for (std::size_t i = 0; i < (all != nullptr ? all->parts.size() : 1); ++i) {
     const auto known = replies_.find({peer.session, RequestId{base::value(id) + i}});
@@ -373,6 +365,15 @@ void FakeDaemon::take(Peer& peer, RequestId id, const Request& request) {
     say(peer, again);
   }
   if (barriers_.takes(request)) say_all(barriers_.tell_again(peer.session));
+}
+
+// In the order of the requests, with a quorum.
+void FakeDaemon::work_off() {
+  while (primary && !backlog_.empty()) {
+    const auto [session, request] = backlog_.front();
+    backlog_.pop_front();
+    execute(session, request);
+  }
 }
 
 namespace {
