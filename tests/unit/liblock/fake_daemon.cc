@@ -102,7 +102,11 @@ void FakeDaemon::run() {
         ++i;
       }
     }
-    work_off();
+    while (primary && !backlog_.empty()) {
+      const auto [session, request] = backlog_.front();
+      backlog_.pop_front();
+      execute(session, request);
+    }
   }
 }
 
@@ -355,7 +359,11 @@ void FakeDaemon::take(Peer& peer, RequestId id, const Request& request) {
     if (acquire != nullptr || all != nullptr) ++acquires_;
     taken_.insert({peer.session, id});
     backlog_.emplace_back(peer.session, request);
-    return work_off();
+    if (primary) {
+      backlog_.pop_back();
+      execute(peer.session, request);
+    }
+    return;
   }
   for (std::size_t i = 0; i < (all != nullptr ? all->parts.size() : 1); ++i) {
     const auto known = replies_.find({peer.session, RequestId{base::value(id) + i}});
@@ -365,15 +373,6 @@ void FakeDaemon::take(Peer& peer, RequestId id, const Request& request) {
     say(peer, again);
   }
   if (barriers_.takes(request)) say_all(barriers_.tell_again(peer.session));
-}
-
-// In the order of the requests, with a quorum.
-void FakeDaemon::work_off() {
-  while (primary && !backlog_.empty()) {
-    const auto [session, request] = backlog_.front();
-    backlog_.pop_front();
-    execute(session, request);
-  }
 }
 
 namespace {

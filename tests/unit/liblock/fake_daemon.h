@@ -70,7 +70,6 @@ class FakeDaemon {
   void welcome(Peer& peer);
   void on_request(Peer& peer, const Request& request);
   void take(Peer& peer, RequestId id, const Request& request);
-  void work_off();
   void execute(std::uint64_t session, const Request& request);
   dlm::Effects apply(SessionId session, const Request& request);
   void tell_effects(const dlm::Effects& effects, std::size_t from);
