@@ -167,12 +167,30 @@ std::vector<lockd::Command> commands() {
   open.program = "a program";
   std::vector<Command> all;
   for (Command::Body body : std::vector<Command::Body>{
-           open, Acquire{request(1), "default", "jobs", dlm::Mode::ex, false},
+           open,
+           Acquire{request(1), "default", "jobs", dlm::Mode::ex, false},
            Acquire{request(2), "default", "jobs", dlm::Mode::pr, true},
            Acquire{request(3), "default", "jobs", dlm::Mode::cr, false},
-           Cancel{request(4), RequestId{3}}, Release{request(5), RequestId{1}, Token{2}},
-           Detached{session, generation}, Resume{session, Generation{2}, {}, {}},
-           Expire{{session, generation, kRing}}, Purge{}, ColdEnd{kRing},
+           Cancel{request(4), RequestId{3}},
+           Release{request(5), RequestId{1}, Token{2}},
+           BarrierCreate{request(6), {"default", "b"}, {{2, {}, {}, true}, false, 500}},
+           BarrierChange{request(7), {"default", "b"}, barrier::Attribute::patience, 600},
+           BarrierArrive{request(8), {"default", "b"}, {}, {std::byte{1}}},
+           BarrierArrive{
+               request(9), {"default", "alone"}, BarrierSettings{{1, {}, {}, true}, true, 0}, {}},
+           BarrierLeave{request(10), barrier::Generation{5}, {std::byte{2}}},
+           BarrierAcknowledge{{{session, {barrier::Generation{5}, barrier::Step::enter}}}},
+           BarrierTimeOut{{barrier::Generation{4}, barrier::Step::enter}},
+           BarrierArrive{request(11), {"default", "b"}, {}, {}},
+           BarrierWithdraw{request(12), {"default", "b"}, RequestId{11}},
+           BarrierArrive{request(13), {"default", "b"}, {}, {}},
+           BarrierCancel{request(14), {"default", "b"}},
+           BarrierDelete{request(15), {"default", "b"}, true},
+           Detached{session, generation},
+           Resume{session, Generation{2}, {}, {}},
+           Expire{{session, generation, kRing}},
+           Purge{},
+           ColdEnd{kRing},
            Close{session, Generation{2}}}) {
     all.push_back({kRing, std::move(body)});
   }
