@@ -152,6 +152,28 @@ TEST_CASE("an arrival that is sent again after a resume has its answer before it
   CHECK(std::count(seen.begin(), seen.end(), "reply") == 1);
 }
 
+TEST_CASE("an arrival that counts as answered is answered again from the table") {
+  Pair pair;
+  const protocol::BarrierArrive message = arrival(pair.cluster, *pair.a, 2);
+  pair.a->send(message);
+  pair.cluster.settle();
+  pair.a->acknowledged = message.request;
+  const auto other = pair.a->acquire("x");  // It brings the mark into the order.
+  CHECK(pair.a->answer(other).value().answer == Answer::granted);
+  Client& again = resumed(pair.cluster, *pair.a, 0, 1, pair.welcome);
+  again.send(message);
+  CHECK(again.answer(message.request).value().answer == Answer::arrived);
+  arrive(pair.cluster, *pair.b, 2);
+  const BarrierOutcome told = again.next<BarrierOutcome>().value();
+  CHECK(told.request == message.request);
+  confirm(again, told);
+  pair.cluster.pass(20ms);
+  pair.welcome.generation += 1;
+  Client& later = resumed(pair.cluster, again, 0, 1, pair.welcome);
+  later.send(message);
+  CHECK(later.answer(message.request).value().answer == Answer::stale);
+}
+
 TEST_CASE("a withdrawal is answered, or comes too late") {
   Pair pair;
   const auto withdraw = [&](Client& c, base::RequestId arrival) {
