@@ -1,4 +1,4 @@
-#include "tests/bench/lock_load/loop.h"
+#include "tests/bench/load/loop.h"
 
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -11,7 +11,7 @@
 
 #include "tools/clocks.h"
 
-namespace tests::lock_load {
+namespace tests::load {
 
 base::Duration now() {
   return tools::read_clock(CLOCK_MONOTONIC);
@@ -82,4 +82,4 @@ void Loop::turn_until(const std::function<bool()>& done, base::Duration most, co
   }
 }
 
-}  // namespace tests::lock_load
+}  // namespace tests::load

@@ -1,4 +1,4 @@
-#include "tests/bench/lock_load/stream.h"
+#include "tests/bench/load/stream.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <utility>
 
-namespace tests::lock_load {
+namespace tests::load {
 namespace {
 
 int connected(const std::string& address) {
@@ -72,4 +72,4 @@ void Stream::flush() {
   unsent_.clear();
 }
 
-}  // namespace tests::lock_load
+}  // namespace tests::load

@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "tests/bench/lock_load/loop.h"
+#include "tests/bench/load/loop.h"
 
-namespace tests::lock_load {
+namespace tests::load {
 
 class Stream {
  public:
@@ -37,4 +37,4 @@ class Stream {
   bool taking_ = false;
 };
 
-}  // namespace tests::lock_load
+}  // namespace tests::load

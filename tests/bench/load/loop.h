@@ -8,7 +8,7 @@
 
 #include "base/time.h"
 
-namespace tests::lock_load {
+namespace tests::load {
 
 base::Duration now();
 
@@ -42,4 +42,4 @@ class Loop {
   std::vector<std::function<int()>> timeouts_;
 };
 
-}  // namespace tests::lock_load
+}  // namespace tests::load
