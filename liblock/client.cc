@@ -206,6 +206,8 @@ int Client::error_of(CallError error) const {
       return LOCK_ERROR_LIMIT;
     case CallError::not_held:
       return LOCK_ERROR_NOT_HELD;
+    case CallError::not_found:
+      return LOCK_ERROR_NOT_FOUND;
     case CallError::lost:
       return LOCK_ERROR_LOST;
     case CallError::in_progress:

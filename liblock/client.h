@@ -4,9 +4,11 @@
 //
 // No thread of its own: of the threads that wait, one polls for all of them. The class is spread
 // over client.cc (turning, and what is not about locks), client_events.cc (what the machine tells),
-// client_dispatch.cc, client_locks.cc, client_lockspaces.cc and client_watch.cc.
+// client_dispatch.cc, client_locks.cc, client_lockspaces.cc, client_barriers.cc and
+// client_watch.cc.
 #pragma once
 
+#include <liblock/barrier.h>
 #include <liblock/lockspace.h>
 #include <liblock/request.h>
 
@@ -42,6 +44,12 @@ struct ClientOptions {
 // A holder's wish to hear of those who wait for him.
 struct Notify {
   lock_notify_fn* callback = nullptr;
+  void* arg = nullptr;
+};
+
+// Whom the outcome of a barrier is told in dispatch().
+struct BarrierCallback {
+  lock_barrier_fn* function = nullptr;
   void* arg = nullptr;
 };
 
@@ -82,6 +90,25 @@ class Client {
            std::optional<Callback> callback);
   int leave(std::string_view lockspace, bool force, std::optional<Callback> callback);
 
+  // Without a callback the outcome waits for await_barrier().
+  int arrive(const BarrierArrival& arrival, std::optional<BarrierCallback> callback,
+             std::uint64_t* id);
+  int wait_at_barrier(const BarrierArrival& arrival, Timeout timeout,
+                      std::optional<BarrierEnd>& end);
+  int await_barrier(std::uint64_t arrival, Timeout timeout, std::optional<BarrierEnd>& end);
+  int leave_barrier(std::uint64_t generation, std::string_view value, Timeout timeout,
+                    std::optional<BarrierEnd>& end);
+  int leave_barrier_async(std::uint64_t generation, std::string_view value,
+                          BarrierCallback callback);
+  int withdraw(std::uint64_t arrival);
+  int create_barrier(std::string_view lockspace, std::string_view barrier,
+                     const protocol::BarrierConfig& config);
+  int change_barrier(std::string_view lockspace, std::string_view barrier,
+                     protocol::BarrierAttribute attribute, std::uint32_t value);
+  int cancel_barrier(std::string_view lockspace, std::string_view barrier);
+  int delete_barrier(std::string_view lockspace, std::string_view barrier, bool force);
+  void on_barrier_broken(lock_barrier_broken_fn* callback, void* arg);
+
   void on_lost(lock_lost_fn* callback, void* arg);
   void on_jeopardy(lock_jeopardy_fn* callback, void* arg);
   void on_lockspace(lock_lockspace_fn* callback, void* arg);
@@ -116,6 +143,16 @@ class Client {
     std::vector<lock_outcome> outcomes;  // Of each part one; before they are known, with their ids.
   };
 
+  // Somebody who waits for the outcome of an arrival or of a leave, or is going to.
+  struct BarrierWaiter {
+    bool done = false;
+    bool awaited = false;  // A thread is in it.
+    bool leaves = false;
+    std::optional<BarrierCallback> callback;
+    int error = 0;
+    std::optional<BarrierEnd> end;
+  };
+
   // Whom a client tells of what nobody asked for.
   struct Listeners {
     lock_lost_fn* lost = nullptr;
@@ -124,6 +161,8 @@ class Client {
     void* jeopardy_arg = nullptr;
     lock_lockspace_fn* lockspace = nullptr;
     void* lockspace_arg = nullptr;
+    lock_barrier_broken_fn* broken = nullptr;
+    void* broken_arg = nullptr;
   };
 
   using Lock = std::unique_lock<std::mutex>;
@@ -153,6 +192,9 @@ class Client {
   void on(const Released& released);
   void on(const Blocked& blocked);
   void on(const Done& done);
+  void on(const BarrierEnded& ended);
+  void on(const BarrierFailed& failed);
+  void on(const BarrierBroken& broken);
   void on(const LockspaceChanged& changed);
   void on(const LockspaceGone& gone);
   void on(const QueryAnswered& answered);
@@ -168,6 +210,7 @@ class Client {
   void tell_lockspaces(const Due& due, const Listeners& listeners);
   void tell_blocked(std::uint64_t lock, const Due::Notices& notices);
   void tell(const Completion& completion);
+  void tell(const BarrierCompletion& completion, const Listeners& listeners);
 
   // client_locks.cc
   void await(RequestId operation, std::size_t parts);
@@ -180,6 +223,13 @@ class Client {
   int wait_for_answer(Lock& lock, RequestId operation);
   int finish(Lock& lock, const base::Result<RequestId, CallError>& asked,
              const std::optional<Callback>& callback);
+
+  // client_barriers.cc
+  bool full_of_outcomes(const BarrierArrival& arrival) const;
+  int take_outcome(BarrierWaiter waiter, std::optional<BarrierEnd>& end);
+  int wait_or_withdraw(Lock& lock, RequestId arrival, Timeout timeout,
+                       std::optional<BarrierEnd>& end);
+  void complete(RequestId operation, int error, std::optional<BarrierEnd> end);
 
   lock_client* const handle_;
   const ClientOptions options_;
@@ -196,6 +246,7 @@ class Client {
   std::string advice_;
   std::map<RequestId, Waiter> waiters_;  // By what they wait for: acquire, conversion, release, ...
   std::map<RequestId, Notify> notify_;   // By lock.
+  std::map<RequestId, BarrierWaiter> barrier_waiters_;  // By arrival, or leave.
   std::map<std::uint32_t, std::optional<protocol::Response>> answers_;
   std::deque<protocol::Response> news_;  // Of the watch.
   DeadlockLog deadlocks_;

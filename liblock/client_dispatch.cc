@@ -2,6 +2,7 @@
 // is held meanwhile: a callback may call whatever it likes.
 #include <utility>
 
+#include "liblock/barrier_outcome.h"
 #include "liblock/client.h"
 
 namespace liblock {
@@ -55,6 +56,7 @@ int Client::dispatch() {
       if (notices != due.notices.end()) tell_blocked(notices->first, notices->second);
     }
   }
+  for (const BarrierCompletion& completion : due.barriers) tell(completion, listeners);
   Lock lock(mutex_);
   return disabled_;
 }
@@ -113,6 +115,17 @@ void Client::tell(const Completion& completion) {
                           function(handle_, outcomes.data(), outcomes.size(), callback.arg);
                         }},
              callback.function);
+}
+
+void Client::tell(const BarrierCompletion& completion, const Listeners& listeners) {
+  std::optional<COutcome> outcome;
+  if (completion.end) outcome.emplace(*completion.end);
+  if (completion.callback != nullptr) {
+    completion.callback(handle_, completion.arrival, completion.error,
+                        outcome ? &*outcome : nullptr, completion.arg);
+  } else if (listeners.broken != nullptr) {
+    listeners.broken(handle_, &*outcome, listeners.broken_arg);
+  }
 }
 
 void Client::on_lost(lock_lost_fn* callback, void* arg) {

@@ -97,6 +97,21 @@ void Client::on(const Done& done) {
   complete(done.operation, {failed_outcome(done.failure ? error_of(*done.failure) : 0, {})});
 }
 
+void Client::on(const BarrierEnded& ended) {
+  const bool released = ended.end.outcome.ending == protocol::BarrierEnding::released;
+  complete(ended.operation, released ? 0 : LOCK_ERROR_BROKEN, ended.end);
+}
+
+void Client::on(const BarrierFailed& failed) {
+  if (!failed.advice.empty()) advice_ = failed.advice;
+  complete(failed.operation, error_of(failed.failure), std::nullopt);
+}
+
+void Client::on(const BarrierBroken& broken) {
+  if (listeners_.broken == nullptr) return;
+  due_.barriers.push_back({nullptr, nullptr, 0, LOCK_ERROR_BROKEN, broken.end});
+}
+
 void Client::on(const LockspaceChanged& changed) {
   if (listeners_.lockspace != nullptr) due_.lockspace_is(changed.state);
 }
@@ -159,6 +174,10 @@ int Client::error_of(Failure failure) const {
       return LOCK_ERROR_NOT_FOUND;
     case Failure::exists:
       return LOCK_ERROR_EXISTS;
+    case Failure::different:
+      return LOCK_ERROR_DIFFERENT;
+    case Failure::not_member:
+      return LOCK_ERROR_NOT_JOINED;
     case Failure::not_permitted:
       return LOCK_ERROR_PERMISSION;
     case Failure::disabled:

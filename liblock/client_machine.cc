@@ -56,6 +56,33 @@ protocol::Request message_of(const Header& header, const LeaveCommand& command) 
                                   command.lockspace};
 }
 
+protocol::Request message_of(const Header& header, const BarrierArriveCommand& command) {
+  return protocol::BarrierArrive{header.request,    header.acknowledged, header.stamp,
+                                 command.lockspace, command.barrier,     command.config,
+                                 command.value};
+}
+
+protocol::Request message_of(const Header& header, const BarrierLeaveCommand& command) {
+  return protocol::BarrierLeave{header.request, header.acknowledged, header.stamp,
+                                command.generation, command.value};
+}
+
+protocol::Request message_of(const Header& header, const BarrierWithdrawCommand& command) {
+  return protocol::BarrierWithdraw{header.request,    header.acknowledged, header.stamp,
+                                   command.lockspace, command.barrier,     command.arrival};
+}
+
+protocol::Request message_of(const Header& header, const BarrierCommand& command) {
+  return std::visit(
+      [&](auto message) -> protocol::Request {
+        message.request = header.request;
+        message.acknowledged = header.acknowledged;
+        message.stamp = header.stamp;
+        return message;
+      },
+      command.message);
+}
+
 }  // namespace
 
 ClientMachine::ClientMachine(ClientConfig config)
@@ -92,6 +119,7 @@ void ClientMachine::handle_disconnected(Instant now) {
   out_.clear();
   requests_.on_disconnected();
   early_blocks_.clear();
+  collect_anew();
   for (auto& [id, query] : queries_) query.sent = false;
   if (closing_) {
     if (connected) events_.push_back(Closed{});

@@ -7,7 +7,8 @@
 // and asks next_timeout() again. `now` must be read after the bytes of an input were read, and
 // before the bytes of poll_transmit() are written. Not thread-safe; nothing blocks; nothing calls
 // out. The class is spread over client_machine.cc (connection and sending), and
-// client_machine_session.cc, _locks.cc, _conversions.cc, _lockspaces.cc and _queries.cc.
+// client_machine_session.cc, _locks.cc, _conversions.cc, _lockspaces.cc, _barriers.cc and
+// _queries.cc.
 #pragma once
 
 #include <cstddef>
@@ -27,6 +28,7 @@
 #include "liblock/deadline.h"
 #include "liblock/event.h"
 #include "liblock/grant.h"
+#include "liblock/participations.h"
 #include "liblock/protocol/codec.h"
 #include "liblock/protocol/messages.h"
 #include "liblock/requests.h"
@@ -38,7 +40,8 @@ constexpr std::size_t kWaitingMax = 4096;  // Requests, and conversions.
 constexpr std::size_t kLocksMax = 65536;   // Granted and waiting.
 constexpr std::size_t kQueriesMax = 16;
 constexpr std::size_t kJoinsMax = 64;
-constexpr std::size_t kOperationsMax = 64;  // On lockspaces and orphans, without an answer.
+constexpr std::size_t kOperationsMax = 64;         // On lockspaces and orphans, without an answer.
+constexpr std::size_t kBarrierOperationsMax = 64;  // Without an answer, beside arrivals.
 
 struct ClientConfig {
   // Random, drawn by this process and never written anywhere.
@@ -62,8 +65,9 @@ enum class CallError : std::uint8_t {
   invalid,      // A name, mode or flag out of its range.
   limit,        // One of the limits above is reached.
   not_held,     // No such grant or request (any more).
-  lost,         // A grant that was lost before.
-  in_progress,  // The lock converts.
+  not_found,    // Not inside a barrier in that generation.
+  lost,         // A grant that was lost before, or a part in a barrier.
+  in_progress,  // The lock converts; somebody waits for the second step.
   disabled,     // See Disabled; or closed.
 };
 
@@ -90,6 +94,13 @@ struct LockConversion {
   LockFlags flags = 0;
   std::uint32_t patience = 0;
   std::optional<ValueBlock> value;
+};
+
+struct BarrierArrival {
+  std::string_view lockspace;
+  std::string_view barrier;
+  protocol::BarrierConfig config;  // As which it is created, or has to be there.
+  std::string_view value;
 };
 
 class ClientMachine {
@@ -148,8 +159,8 @@ class ClientMachine {
   // back.
   void forget(Instant now, RequestId acquire);
 
-  // The same of a conversion, which is taken back if that is possible, and of anything else: it
-  // goes on.
+  // The same of a conversion or an arrival at a barrier, which is taken back if that is possible,
+  // and of anything else: it goes on.
   void forget_operation(Instant now, RequestId operation);
 
   // Done follows.
@@ -158,6 +169,37 @@ class ClientMachine {
   base::Result<RequestId, CallError> join(Instant now, std::string_view lockspace,
                                           protocol::JoinKind kind, std::uint16_t permissions);
   base::Result<RequestId, CallError> leave(Instant now, std::string_view lockspace, bool force);
+
+  // Arrives at a barrier: BarrierEnded or BarrierFailed follows. Of two steps, who was released is
+  // inside then.
+  base::Result<RequestId, CallError> arrive(Instant now, const BarrierArrival& arrival);
+
+  // Asks to leave, or goes on with a leave that was forgotten: BarrierEnded or BarrierFailed
+  // follows; at once, if the outcome has been told already.
+  base::Result<RequestId, CallError> leave_barrier(Instant now,
+                                                   protocol::BarrierGeneration generation,
+                                                   std::string_view value);
+
+  // Takes an arrival back: it fails as cancelled, unless its outcome came first.
+  base::Result<void, CallError> withdraw(Instant now, RequestId arrival);
+
+  // Done follows.
+  base::Result<RequestId, CallError> create_barrier(Instant now, std::string_view lockspace,
+                                                    std::string_view barrier,
+                                                    const protocol::BarrierConfig& config);
+  base::Result<RequestId, CallError> change_barrier(Instant now, std::string_view lockspace,
+                                                    std::string_view barrier,
+                                                    protocol::BarrierAttribute attribute,
+                                                    std::uint32_t value);
+  base::Result<RequestId, CallError> cancel_barrier(Instant now, std::string_view lockspace,
+                                                    std::string_view barrier);
+  base::Result<RequestId, CallError> delete_barrier(Instant now, std::string_view lockspace,
+                                                    std::string_view barrier, bool force);
+
+  // Of barriers, to come or not taken by a leave: at most kOutcomesMax.
+  std::size_t outcomes() const {
+    return requests_.arrivals() + requests_.two_step_arrivals() + participations_.size();
+  }
 
   // List, Show, or a query without arguments; its `query` is set here. QueryAnswered follows. Of a
   // Watch, of which there is one at a time, Watched follows again and again, across connections,
@@ -244,6 +286,8 @@ class ClientMachine {
   void on(const protocol::Why& why);
   void on(const protocol::DeadlockAnswer& answer);
   void on(const protocol::LockspacesPage& page);
+  void on(const protocol::BarrierOutcome& part);
+  void on(const protocol::BarriersPage& page);
   void on(const protocol::WatchGap& gap);
   void on(const protocol::LockWatched& lock);
   void on(const protocol::DeadlockWatched& deadlock);
@@ -266,6 +310,10 @@ class ClientMachine {
   void on_outcome(const protocol::Reply& reply, DropOrphansCommand& command);
   void on_outcome(const protocol::Reply& reply, JoinCommand& command);
   void on_outcome(const protocol::Reply& reply, LeaveCommand& command);
+  void on_outcome(const protocol::Reply& reply, BarrierArriveCommand& command);
+  void on_outcome(const protocol::Reply& reply, BarrierLeaveCommand& command);
+  void on_outcome(const protocol::Reply& reply, BarrierWithdrawCommand& command);
+  void on_outcome(const protocol::Reply& reply, BarrierCommand& command);
   void finish_all(RequestId first);
   void give_back(const protocol::Reply& granted);
   Granted take(const protocol::Reply& granted);
@@ -276,6 +324,21 @@ class ClientMachine {
   void on_news(std::uint32_t query, protocol::Response news);
 
   bool joining(const std::string& lockspace);
+
+  base::Result<RequestId, CallError> operate_barrier(Instant now, bool valid,
+                                                     BarrierCommand command);
+  void on_entered(const protocol::BarrierOutcome& part);
+  void on_left(const protocol::BarrierOutcome& part);
+  Participation* participation_of(protocol::BarrierGeneration generation);
+  void end_left(protocol::BarrierGeneration generation, BarrierEnd end);
+
+  // True if it is whole now.
+  bool collect(OutcomeParts& parts, const protocol::BarrierOutcome& part);
+  void confirm(const protocol::BarrierOutcome& outcome);
+  void arrival_over();
+  void fail_arrival(RequestId arrival, Failure failure, const std::string& advice);
+  void collect_anew();
+  void end_barriers(Failure failure);
 
   // False if it can not be: the connection is given up.
   bool take_note(const protocol::LeaseNote& note);
@@ -320,6 +383,8 @@ class ClientMachine {
 
   // What is joined, by the id of the join; repeated in a new session.
   std::map<RequestId, JoinCommand> joins_;
+
+  Participations participations_;
 
   // Grants that were lost and not yet released by their owner, who is told so: at most kLocksMax,
   // the oldest go first.

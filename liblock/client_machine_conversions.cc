@@ -127,6 +127,13 @@ void ClientMachine::forget_operation(Instant now, RequestId operation) {
     join->reported = false;
   } else if (auto* leave = requests_.find<LeaveCommand>(operation)) {
     leave->reported = false;
+  } else if (auto* arrive = requests_.find<BarrierArriveCommand>(operation)) {
+    arrive->caller = Caller::gone;
+    if (!MUTANT("barriers_forgotten_not_withdrawn")) (void)withdraw(now, operation);
+  } else if (auto* leave_barrier = requests_.find<BarrierLeaveCommand>(operation)) {
+    leave_barrier->caller = Caller::gone;
+  } else if (auto* barrier = requests_.find<BarrierCommand>(operation)) {
+    barrier->reported = false;
   }
 }
 

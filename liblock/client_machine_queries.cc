@@ -39,6 +39,9 @@ void ClientMachine::on(const protocol::DeadlockAnswer& answer) {
 void ClientMachine::on(const protocol::LockspacesPage& page) {
   on_answer(page.query, page);
 }
+void ClientMachine::on(const protocol::BarriersPage& page) {
+  on_answer(page.query, page);
+}
 
 void ClientMachine::on(const protocol::WatchGap& gap) {
   on_news(gap.query, gap);
@@ -103,6 +106,13 @@ base::Result<std::uint32_t, CallError> ClientMachine::query(Instant now,
     deadlock->query = id;
   } else if (auto* lockspaces = std::get_if<protocol::LockspacesQuery>(&question)) {
     lockspaces->query = id;
+  } else if (auto* barriers = std::get_if<protocol::BarriersQuery>(&question)) {
+    barriers->query = id;
+    if (barriers->lockspace.size() > protocol::kLockspaceBytesMax ||
+        barriers->after_lockspace.size() > protocol::kLockspaceBytesMax ||
+        barriers->after_barrier.size() > protocol::kBarrierNameBytesMax) {
+      return base::error(CallError::invalid);
+    }
   } else if (auto* watch = std::get_if<protocol::Watch>(&question)) {
     watch->query = id;
     if (watch->lockspace.size() > protocol::kLockspaceBytesMax ||

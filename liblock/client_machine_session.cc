@@ -161,6 +161,7 @@ void ClientMachine::end_commands_of_session(Failure failure) {
     }
     requests_.resolve(id);
   }
+  end_barriers(failure);
 }
 
 void ClientMachine::disable(protocol::Refusal refusal, const std::string& advice) {

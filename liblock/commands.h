@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "liblock/outcome_parts.h"
+#include "liblock/protocol/barrier_messages.h"
 #include "liblock/protocol/lock_messages.h"
 
 namespace liblock {
@@ -20,7 +22,8 @@ using base::ValueBlock;
 // How a wait that ended is told: by its outcome, or, when its caller has gone, by none.
 enum class Caller : std::uint8_t {
   waits,
-  gone,      // What is granted is given back; what is converted stays as it is.
+  gone,      // What is granted is given back; what is converted stays as it is. An arrival is taken
+             // back, or its outcome is told to nobody.
   released,  // As gone, but a release that ends it is under way.
 };
 
@@ -87,7 +90,38 @@ struct LeaveCommand {
   bool reported = true;
 };
 
-using Command = std::variant<AcquireCommand, AcquireAllCommand, ConvertCommand, ReleaseCommand,
-                             CancelCommand, DropOrphansCommand, JoinCommand, LeaveCommand>;
+struct BarrierArriveCommand {
+  std::string lockspace;
+  std::string barrier;
+  protocol::BarrierConfig config;
+  std::string value;
+  Caller caller = Caller::waits;
+  OutcomeParts outcome{};  // What was told of it on this connection.
+};
+
+struct BarrierLeaveCommand {
+  protocol::BarrierGeneration generation{};
+  std::string value;
+  Caller caller = Caller::waits;
+};
+
+struct BarrierWithdrawCommand {
+  std::string lockspace;
+  std::string barrier;
+  RequestId arrival{};
+};
+
+// What is answered at once; the header of the message is set when it is sent.
+struct BarrierCommand {
+  std::variant<protocol::BarrierCreate, protocol::BarrierChange, protocol::BarrierCancel,
+               protocol::BarrierDelete>
+      message;
+  bool reported = true;
+};
+
+using Command =
+    std::variant<AcquireCommand, AcquireAllCommand, ConvertCommand, ReleaseCommand, CancelCommand,
+                 DropOrphansCommand, JoinCommand, LeaveCommand, BarrierArriveCommand,
+                 BarrierLeaveCommand, BarrierWithdrawCommand, BarrierCommand>;
 
 }  // namespace liblock

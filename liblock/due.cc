@@ -6,7 +6,7 @@ namespace liblock {
 
 bool Due::empty() const {
   return losses.empty() && !jeopardy && lockspaces.empty() && notices.empty() &&
-         completions.empty();
+         completions.empty() && barriers.empty();
 }
 
 void Due::lost(std::optional<lock_grant> grant) {
@@ -57,6 +57,19 @@ void Due::blocked(const Blocked& blocked) {
   Notices& known = notices[base::value(blocked.request)];
   if (known.token != blocked.token) known = Notices{blocked.token, {}};
   known.modes.push_back(blocked.mode);
+}
+
+std::size_t Due::barrier_ends() const {
+  return static_cast<std::size_t>(
+      std::count_if(barriers.begin(), barriers.end(),
+                    [](const BarrierCompletion& one) { return one.callback != nullptr; }));
+}
+
+void Due::forget_broken(protocol::BarrierGeneration generation) {
+  const auto of_it = [generation](const BarrierCompletion& one) {
+    return one.callback == nullptr && one.end->outcome.generation == generation;
+  };
+  std::erase_if(barriers, of_it);
 }
 
 std::set<std::uint64_t> Due::locks_with_completions() const {

@@ -1,7 +1,9 @@
 // The callbacks of one client that are due, and in which order they run (liblock/lock.h and
-// request.h): losses, jeopardy, lockspaces, notifications, completions. It calls nobody itself.
+// request.h): losses, jeopardy, lockspaces, notifications, completions, barriers. It calls nobody
+// itself.
 #pragma once
 
+#include <liblock/barrier.h>
 #include <liblock/lockspace.h>
 #include <liblock/request.h>
 
@@ -41,6 +43,15 @@ struct Completion {
   std::vector<lock_outcome> outcomes;
 };
 
+// The end of an arrival or a leave for `callback`; or, without one, a second step that broke.
+struct BarrierCompletion {
+  lock_barrier_fn* callback = nullptr;
+  void* arg = nullptr;
+  std::uint64_t arrival = 0;
+  int error = 0;
+  std::optional<BarrierEnd> end;
+};
+
 class Due {
  public:
   bool empty() const;
@@ -61,6 +72,12 @@ class Due {
   void blocked(const Blocked& blocked);
   void completed(Completion completion) { completions.push_back(std::move(completion)); }
 
+  // Of arrivals and leaves.
+  std::size_t barrier_ends() const;
+
+  // What was broken is known to its participant otherwise.
+  void forget_broken(protocol::BarrierGeneration generation);
+
   // Those of locks without a completion that is due come before all completions.
   std::set<std::uint64_t> locks_with_completions() const;
 
@@ -80,6 +97,7 @@ class Due {
   std::map<std::string, Lockspace> lockspaces;
   std::map<std::uint64_t, Notices> notices;  // By lock.
   std::deque<Completion> completions;
+  std::deque<BarrierCompletion> barriers;
 
  private:
   void bound_lockspaces();

@@ -1,6 +1,7 @@
 // What the client machine tells its driver. Each acquire ends in exactly one of Granted and Failed
-// unless it is forgotten, and so does each conversion in Converted or ConversionFailed, each other
-// operation in Done; each Granted ends in exactly one of Released and GrantLost.
+// unless it is forgotten, and so does each conversion in Converted or ConversionFailed, each
+// arrival at a barrier and each leave in BarrierEnded or BarrierFailed, each other operation in
+// Done; each Granted ends in exactly one of Released and GrantLost.
 #pragma once
 
 #include <cstdint>
@@ -65,6 +66,8 @@ enum class Failure : std::uint8_t {
   in_progress,
   not_found,
   exists,
+  different,   // The barrier is there, created otherwise.
+  not_member,  // Of the lockspace whose members the barrier is for.
   not_permitted,
   disabled,  // The daemon refuses us for good: see Disabled.
 };
@@ -108,7 +111,32 @@ struct Blocked {
   protocol::Mode mode{};
 };
 
-// The outcome of drop_orphans(), join() and leave().
+// How a step of a barrier ended for this client: all parts of the outcome.
+struct BarrierEnd {
+  protocol::SessionId self{};  // Under which it took part.
+  protocol::BarrierOutcome outcome;
+};
+
+// The outcome of arrive() and leave_barrier(), released or broken.
+struct BarrierEnded {
+  RequestId operation{};
+  BarrierEnd end;
+};
+
+// There will be no outcome. As cancelled: it was withdrawn, and nobody counts on it. As lost: the
+// session has ended, and nobody knows.
+struct BarrierFailed {
+  RequestId operation{};
+  Failure failure = Failure::invalid;
+  std::string advice;
+};
+
+// The second step broke while we are inside and have not asked to leave.
+struct BarrierBroken {
+  BarrierEnd end;
+};
+
+// The outcome of drop_orphans(), join(), leave(), and of what is asked of barriers beside arrivals.
 struct Done {
   RequestId operation{};
   std::optional<Failure> failure;
@@ -153,9 +181,9 @@ struct Disabled {
 // After close(): nothing follows.
 struct Closed {};
 
-using Event =
-    std::variant<Opened, GrantLost, JeopardyBegan, JeopardyEnded, SessionLost, Granted, GrantedAll,
-                 Failed, Converted, ConversionFailed, Released, Blocked, Done, LockspaceChanged,
-                 LockspaceGone, QueryAnswered, Watched, Refused, Disabled, Closed>;
+using Event = std::variant<Opened, GrantLost, JeopardyBegan, JeopardyEnded, SessionLost, Granted,
+                           GrantedAll, Failed, Converted, ConversionFailed, Released, Blocked,
+                           BarrierEnded, BarrierFailed, BarrierBroken, Done, LockspaceChanged,
+                           LockspaceGone, QueryAnswered, Watched, Refused, Disabled, Closed>;
 
 }  // namespace liblock

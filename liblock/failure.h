@@ -10,6 +10,8 @@ inline Failure failure_of(protocol::Answer answer) {
   using protocol::Answer;
   switch (answer) {
     case Answer::busy:
+    case Answer::in_use:
+    case Answer::full:
       return Failure::busy;
     case Answer::cancelled:
       return Failure::cancelled;
@@ -22,11 +24,18 @@ inline Failure failure_of(protocol::Answer answer) {
     case Answer::deadlock:
       return Failure::deadlock;
     case Answer::in_progress:
+    case Answer::already_arrived:
+    case Answer::inside:
       return Failure::in_progress;
     case Answer::not_found:
+    case Answer::not_open:
       return Failure::not_found;
     case Answer::exists:
       return Failure::exists;
+    case Answer::different:
+      return Failure::different;
+    case Answer::not_member:
+      return Failure::not_member;
     case Answer::not_permitted:
       return Failure::not_permitted;
     case Answer::not_held:

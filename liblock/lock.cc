@@ -100,7 +100,7 @@ const char* lock_strerror(int error) {
     case LOCK_ERROR_TOO_SLOW:
       return "messages came faster than this program dispatched them, and the stream has ended";
     case LOCK_ERROR_NOT_JOINED:
-      return "no such group was joined";
+      return "no such group or lockspace was joined";
     case LOCK_ERROR_STALE:
       return "a higher fencing token was seen: this holder's turn is over";
     case LOCK_ERROR_IN_USE:
@@ -114,9 +114,13 @@ const char* lock_strerror(int error) {
     case LOCK_ERROR_IN_PROGRESS:
       return "the lock waits or is being converted: cancel that, or wait for its outcome";
     case LOCK_ERROR_NOT_FOUND:
-      return "there is no such lockspace, orphan or deadlock";
+      return "there is no such lockspace, barrier, orphan or deadlock";
     case LOCK_ERROR_EXISTS:
       return "this node is in that lockspace already";
+    case LOCK_ERROR_BROKEN:
+      return "the barrier was broken: its outcome says why, and who died";
+    case LOCK_ERROR_DIFFERENT:
+      return "the barrier is there, and was created otherwise: agree on what it is to be";
     default:
       return "unknown error";
   }

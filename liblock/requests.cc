@@ -13,6 +13,19 @@ std::uint64_t ids_of(const Command& command) {
   return all == nullptr ? 1 : all->parts.size();
 }
 
+// Of what takes something back.
+std::optional<RequestId> target_of(const Command& command) {
+  if (const auto* cancel = std::get_if<CancelCommand>(&command)) return cancel->target;
+  if (const auto* withdraw = std::get_if<BarrierWithdrawCommand>(&command))
+    return withdraw->arrival;
+  return std::nullopt;
+}
+
+template <typename... Kinds>
+bool is_any(const Command& command) {
+  return (std::holds_alternative<Kinds>(command) || ...);
+}
+
 RequestId after(RequestId id, std::uint64_t count) {
   return RequestId{base::value(id) + count};
 }
@@ -22,9 +35,7 @@ RequestId after(RequestId id, std::uint64_t count) {
 RequestId Requests::add(Command command) {
   const RequestId id = after(last_, 1);
   last_ = after(last_, ids_of(command));
-  if (const auto* cancel = std::get_if<CancelCommand>(&command)) {
-    cancelling_.insert(cancel->target);
-  }
+  if (const auto target = target_of(command)) cancelling_.insert(*target);
   insert(id, Entry{std::move(command)});
   return id;
 }
@@ -44,15 +55,22 @@ void Requests::insert(RequestId id, Entry entry) {
   unanswered_.insert(id);
 }
 
+// Null for what ends something that is counted itself.
+std::size_t* Requests::counter_of(const Command& command) {
+  if (is_any<AcquireCommand, AcquireAllCommand>(command)) return &acquires_;
+  if (is_any<ConvertCommand>(command)) return &conversions_;
+  if (is_any<BarrierArriveCommand>(command)) return &arrivals_;
+  if (is_any<BarrierCommand>(command)) return &barrier_operations_;
+  if (is_any<DropOrphansCommand, JoinCommand, LeaveCommand>(command)) return &others_;
+  return nullptr;
+}
+
 void Requests::count(const Entry& entry, bool come) {
-  std::size_t& counter = std::holds_alternative<AcquireCommand>(entry.command) ||
-                                 std::holds_alternative<AcquireAllCommand>(entry.command)
-                             ? acquires_
-                         : std::holds_alternative<ConvertCommand>(entry.command) ? conversions_
-                                                                                 : others_;
-  const bool of_a_lock = std::holds_alternative<ReleaseCommand>(entry.command) ||
-                         std::holds_alternative<CancelCommand>(entry.command);
-  if (!of_a_lock) counter = come ? counter + entry.ids : counter - entry.ids;
+  std::size_t* counter = counter_of(entry.command);
+  if (counter == nullptr) return;
+  *counter = come ? *counter + entry.ids : *counter - entry.ids;
+  const auto* arrive = std::get_if<BarrierArriveCommand>(&entry.command);
+  if (arrive != nullptr && arrive->config.two_steps) two_step_arrivals_ += come ? 1 : -1;
 }
 
 void Requests::unsend(RequestId id, Entry& entry) {
@@ -102,9 +120,7 @@ void Requests::resolve(RequestId id) {
   const Entry& entry = found->second;
   if (entry.sent && !entry.answered()) in_flight_ -= entry.ids;
   count(entry, false);
-  if (const auto* cancel = std::get_if<CancelCommand>(&entry.command)) {
-    cancelling_.erase(cancel->target);
-  }
+  if (const auto target = target_of(entry.command)) cancelling_.erase(*target);
   unsent_.erase(found->first);
   unsent_again_.erase(found->first);
   unanswered_.erase(found->first);

@@ -40,7 +40,7 @@ class Requests {
   // The first id of the command that `id` is of; there is one.
   RequestId first_id(RequestId id) const;
 
-  // A cancellation of this acquire or conversion is under way.
+  // A cancellation of this acquire or conversion is under way, or a withdrawal of this arrival.
   bool cancelling(RequestId target) const { return cancelling_.count(target) != 0; }
 
   // Whether the daemon may have seen it in this session.
@@ -56,8 +56,8 @@ class Requests {
   // Nothing is on its way any more: all is to be sent again, under the same ids.
   void on_disconnected();
 
-  // The daemon knows nothing of us: only acquires and joins are left, to be sent under the same
-  // ids. The caller has resolved the others.
+  // The daemon knows nothing of us: only acquires and joins are left, and what it has not seen of
+  // barriers, to be sent under the same ids. The caller has resolved the others.
   void on_new_session();
 
   // The next command that may be sent, marked as sent; none if all are, or the limits of the
@@ -77,7 +77,11 @@ class Requests {
 
   std::size_t acquires() const { return acquires_; }        // Locks that are asked for,
   std::size_t conversions() const { return conversions_; }  // and locks that convert.
-  std::size_t others() const { return others_; }            // Neither about a lock.
+  std::size_t others() const { return others_; }            // On lockspaces and orphans.
+
+  std::size_t arrivals() const { return arrivals_; }                      // At barriers,
+  std::size_t two_step_arrivals() const { return two_step_arrivals_; }    // some with two steps,
+  std::size_t barrier_operations() const { return barrier_operations_; }  // and what is no arrival.
 
  private:
   struct Entry {
@@ -96,6 +100,7 @@ class Requests {
   void insert(RequestId id, Entry entry);
   void unsend(RequestId id, Entry& entry);
   bool in_window(RequestId id, std::uint64_t ids) const;
+  std::size_t* counter_of(const Command& command);
   void count(const Entry& entry, bool come);
 
   RequestId last_{};
@@ -108,6 +113,9 @@ class Requests {
   std::size_t acquires_ = 0;
   std::size_t conversions_ = 0;
   std::size_t others_ = 0;
+  std::size_t arrivals_ = 0;
+  std::size_t two_step_arrivals_ = 0;
+  std::size_t barrier_operations_ = 0;
 };
 
 }  // namespace liblock

@@ -55,6 +55,7 @@ void FakeDaemon::stop() {
 
 void FakeDaemon::forget_sessions() {
   const std::lock_guard guard(mutex_);
+  for (std::uint64_t session : sessions_) barriers_.end_session(session);
   sessions_.clear();
   const std::uint64_t next = table_.next_token();
   table_ = dlm::Table();
@@ -161,6 +162,23 @@ void FakeDaemon::reply(std::uint64_t session, RequestId request, Answer answer,
   }
 }
 
+// What is said of barriers: the answer, and what it meant for all.
+void FakeDaemon::say_all(FakeBarriers::Said said) {
+  for (auto& [session, response] : said) {
+    const auto* answer = std::get_if<Reply>(&response);
+    if (answer != nullptr) {
+      reply(session, answer->request, answer->answer);
+    } else {
+      say_to(session, response);
+    }
+  }
+}
+
+std::size_t FakeDaemon::outcomes() {
+  const std::lock_guard guard(mutex_);
+  return barriers_.outcomes();
+}
+
 void FakeDaemon::welcome(Peer& peer) {
   const Hello& hello = *peer.greeting;
   if (garbage) {
@@ -199,6 +217,7 @@ void FakeDaemon::welcome(Peer& peer) {
   welcome.generation = 1;
   peer.greeting.reset();
   say(peer, welcome);
+  if (welcome.resumed) say_all(barriers_.tell_again(peer.session));
 }
 
 void FakeDaemon::on_request(Peer& peer, const Request& request) {
@@ -213,6 +232,12 @@ void FakeDaemon::on_request(Peer& peer, const Request& request) {
     say(peer, State{primary, 1, note(peer)});
   } else if (std::holds_alternative<Close>(request)) {
     peer.end = true;
+  } else if (const auto* more = std::get_if<BarrierMore>(&request)) {
+    say_all(barriers_.take(peer.session, *more));
+  } else if (const auto* confirm = std::get_if<BarrierConfirm>(&request)) {
+    barriers_.take(peer.session, *confirm);
+  } else if (const auto* barriers = std::get_if<BarriersQuery>(&request)) {
+    say(peer, barriers_.list(*barriers));
   } else if (const auto* list = std::get_if<List>(&request)) {
     // One item a page, and an empty page in between.
     ListPage page{list->query, false, list->cursor < 3, list->cursor + 1, {}};
@@ -347,6 +372,7 @@ void FakeDaemon::take(Peer& peer, RequestId id, const Request& request) {
     again.note = note(peer);
     say(peer, again);
   }
+  if (barriers_.takes(request)) say_all(barriers_.tell_again(peer.session));
 }
 
 namespace {
@@ -420,6 +446,7 @@ dlm::Effects FakeDaemon::apply(SessionId session, const Request& request) {
 }
 
 void FakeDaemon::execute(std::uint64_t session, const Request& request) {
+  if (barriers_.takes(request)) return say_all(barriers_.execute(session, request));
   if (const auto* drop = std::get_if<DropOrphans>(&request)) {
     return reply(session, drop->request,
                  drop->node == NodeId{9} ? Answer::not_permitted : Answer::done);
@@ -484,6 +511,7 @@ void FakeDaemon::tell_effects(const dlm::Effects& effects, std::size_t from) {
 void FakeDaemon::end_session(std::uint64_t session) {
   if (session == 0) return;
   sessions_.erase(session);
+  say_all(barriers_.end_session(session));
   dlm::Effects effects;
   while (!table_.release_some(SessionId{session}, dlm::Ending::closed, 1000, effects)) {
   }

@@ -17,6 +17,7 @@
 
 #include "dlm/table.h"
 #include "liblock/protocol/codec.h"
+#include "tests/unit/liblock/fake_barriers.h"
 
 namespace liblock_test {
 
@@ -48,6 +49,12 @@ class FakeDaemon {
 
   std::uint64_t acquires() const { return acquires_; }
 
+  // Of barriers, kept.
+  std::size_t outcomes();
+
+  // In one part of an outcome.
+  void tell_members_by(std::size_t most) { barriers_.members_max = most; }
+
  private:
   struct Peer {
     int fd = -1;
@@ -71,6 +78,7 @@ class FakeDaemon {
   void end_session(std::uint64_t session);
   void reply(std::uint64_t session, RequestId request, Answer answer,
              const dlm::Effect& effect = {});
+  void say_all(FakeBarriers::Said said);
   void say_to(std::uint64_t session, const Response& response);
   void say(Peer& peer, const Response& response);
   LeaseNote note(const Peer& peer) const;
@@ -85,6 +93,7 @@ class FakeDaemon {
   std::vector<Peer> peers_;
   std::set<std::uint64_t> sessions_;
   dlm::Table table_;
+  FakeBarriers barriers_;
   std::set<std::string> lockspaces_;
   std::map<std::pair<std::uint64_t, RequestId>, Reply> replies_;
   std::set<std::pair<std::uint64_t, RequestId>> taken_;    // In the backlog, or executed.
