@@ -27,6 +27,9 @@ void BarrierChecker::client_opened(std::uint64_t client, base::SessionId session
 void BarrierChecker::client_asks(std::uint64_t client, const BarrierAsked& asked) {
   impl_->client_asks(client, asked);
 }
+void BarrierChecker::client_withdraws(std::uint64_t client, base::RequestId arrival) {
+  impl_->client_withdraws(client, arrival);
+}
 void BarrierChecker::client_ended(TrueTime at, std::uint64_t client, base::RequestId request,
                                   base::SessionId self, const BarrierOutcome& outcome) {
   impl_->client_ended(at, client, request, self, outcome);

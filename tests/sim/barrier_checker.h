@@ -134,6 +134,9 @@ class BarrierChecker : public OrderListener {
   void client_opened(std::uint64_t client, base::SessionId session);
   void client_asks(std::uint64_t client, const BarrierAsked& asked);
 
+  // Asks to have an arrival taken back, by a request of which it does not know the number.
+  void client_withdraws(std::uint64_t client, base::RequestId arrival);
+
   // Is told how its arrival or its leave ended; or, inside and without having asked to leave, that
   // the second step broke.
   void client_ended(TrueTime at, std::uint64_t client, base::RequestId request,

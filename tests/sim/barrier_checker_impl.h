@@ -25,6 +25,7 @@ class BarrierChecker::Impl {
             bool active);
   void client_opened(std::uint64_t client, base::SessionId session) { owners_[session] = client; }
   void client_asks(std::uint64_t client, const BarrierAsked& asked);
+  void client_withdraws(std::uint64_t client, base::RequestId arrival);
   void client_ended(TrueTime at, std::uint64_t client, base::RequestId request,
                     base::SessionId self, const BarrierOutcome& outcome);
   void client_broken(TrueTime at, std::uint64_t client, base::SessionId self,
@@ -98,6 +99,7 @@ class BarrierChecker::Impl {
 
   struct Asked {
     BarrierAsked what;
+    bool withdraws = false;  // Asks for that.
     bool answered = false;
     bool withdrawn = false;
   };
@@ -141,6 +143,7 @@ class BarrierChecker::Impl {
                     const Barrier& barrier, const Round& round, BarrierEnding ending);
   void judge_time_out(const Command& command, const BarrierName& name, BarrierKey key,
                       const Barrier& barrier, const Round& round);
+  void check_asked(const Command& command, SessionId session, const BarrierAsked& asked);
   Asked* asked_by(SessionId session, RequestId request);
 
   // barrier_rounds.cc

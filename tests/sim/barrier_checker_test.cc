@@ -94,7 +94,11 @@ class Scene {
 
   // A request is asked, ordered and taken.
   OrderedBarriers requests(SessionId session, const BarrierAsked& asked) {
-    checker.client_asks(client_of(session), asked);
+    if (asked.kind == Kind::withdraw) {
+      checker.client_withdraws(client_of(session), asked.arrival);
+    } else {
+      checker.client_asks(client_of(session), asked);
+    }
     OrderedBarriers command;
     command.asked = asked;
     command.asked_by = session;

@@ -10,6 +10,14 @@ std::string text(base::SessionId session) {
   return "session " + std::to_string(base::value(session));
 }
 
+// A request that came too late, which is not what the outcome was kept for.
+bool answers_again(const OrderedBarriers& command, const StepEnded& ended) {
+  return command.asked && command.asked_by == ended.session &&
+         command.asked->request == ended.request &&
+         (command.asked->kind == BarrierAsked::Kind::leave ||
+          command.asked->kind == BarrierAsked::Kind::withdraw);
+}
+
 bool agree(const BarrierConfig& a, const BarrierConfig& b) {
   return a.parties == b.parties && a.unit == b.unit && a.on_death == b.on_death &&
          a.two_steps == b.two_steps;
@@ -83,15 +91,23 @@ void BarrierChecker::Impl::on(Command& command, const RequestAnswered& answered)
   const auto& asked = command.barriers.asked;
   if (!asked || !answered.taken) return;
   if (!command.table.taken.emplace(command.barriers.asked_by, asked->request).second) return;
-  const Asked* own = asked_by(command.barriers.asked_by, asked->request);
-  const std::string who = text(command.barriers.asked_by) + " has request " +
-                          std::to_string(base::value(asked->request)) + " taken";
-  if (own == nullptr || !(own->what == *asked)) {
+  check_asked(command, command.barriers.asked_by, *asked);
+  take(command, *asked);
+}
+
+void BarrierChecker::Impl::check_asked(const Command& command, SessionId session,
+                                       const BarrierAsked& asked) {
+  const bool withdraws = asked.kind == BarrierAsked::Kind::withdraw;
+  const Asked* own = asked_by(session, withdraws ? asked.arrival : asked.request);
+  const std::string who =
+      text(session) + " has request " + std::to_string(base::value(asked.request)) + " taken";
+  const bool made = own != nullptr && (withdraws ? own->withdraws && own->what.name == asked.name
+                                                 : own->what == asked);
+  if (!made) {
     wrong(command, "EXO", who + ", which its client did not make");
   } else if (own->withdrawn) {
     wrong(command, "NER", who + ", which its client was told is withdrawn");
   }
-  take(command, *asked);
 }
 
 BarrierChecker::Impl::Asked* BarrierChecker::Impl::asked_by(SessionId session, RequestId request) {
@@ -241,7 +257,7 @@ void BarrierChecker::Impl::on(Command& command, const StepEnded& ended) {
       wrong(command, "NER",
             text(ended.session) + " is owed the outcome of " + text(ended.key) +
                 ", where it has not arrived");
-    } else if (request->second != ended.request) {
+    } else if (request->second != ended.request && !answers_again(command.barriers, ended)) {
       wrong(command, "EXO",
             text(ended.session) + " is owed the outcome of " + text(ended.key) +
                 " for another request than it has arrived by");

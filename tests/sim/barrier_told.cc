@@ -41,6 +41,10 @@ void BarrierChecker::Impl::client_asks(std::uint64_t client, const BarrierAsked&
   asked_[{client, asked.request}].what = asked;
 }
 
+void BarrierChecker::Impl::client_withdraws(std::uint64_t client, RequestId arrival) {
+  asked_[{client, arrival}].withdraws = true;
+}
+
 void BarrierChecker::Impl::client_ended(TrueTime at, std::uint64_t client, RequestId request,
                                         SessionId self, const BarrierOutcome& outcome) {
   const auto found = asked_.find({client, request});
@@ -150,8 +154,7 @@ void BarrierChecker::Impl::client_gone(std::uint64_t client) {
 
 void BarrierChecker::Impl::settled(TrueTime at) {
   for (const auto& [name, asked] : asked_) {
-    // A withdrawal ends with the arrival that it is for.
-    if (asked.answered || asked.what.kind == BarrierAsked::Kind::withdraw) continue;
+    if (asked.answered) continue;
     report("NLB", when(at) + text(name.first, name.second) + " waits for " +
                       (is_answered_at_once(asked.what) ? "an answer" : "an outcome"));
   }
