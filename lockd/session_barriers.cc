@@ -174,14 +174,30 @@ void Sessions::tell_outcomes(Instant now, const SessionSlot& slot) {
   }
 }
 
-// Of an arrival or leave that has just been answered, if it has one by now.
-void Sessions::tell_outcome_of(Instant now, const SessionSlot& slot, RequestId request,
-                               std::optional<barrier::Generation> left) {
+std::optional<BarrierAsked> asked_of(const Command::Body& body, RequestId request) {
+  if (std::holds_alternative<BarrierArrive>(body)) return BarrierAsked{request, {}};
+  const auto* leave = std::get_if<BarrierLeave>(&body);
+  if (leave == nullptr) return std::nullopt;
+  return BarrierAsked{request, leave->generation};
+}
+
+// It has arrived, now or when it was asked before: how does it stand now? If the step has ended
+// already, that is told at once.
+void Sessions::answer_from_barriers(Instant now, SessionSlot& slot, const BarrierAsked& asked,
+                                    Status status) {
+  std::optional<barrier::Standing> found;
   for (const barrier::Standing& standing : replica_.table()->barriers().standing_of(slot.id)) {
-    if (standing.kind != barrier::Standing::Kind::owed) continue;
-    const bool leaves =
-        standing.key.step == barrier::Step::leave && standing.key.generation == left;
-    if (standing.request == request || leaves) tell_outcome(now, slot, standing.key, request);
+    const bool leave =
+        standing.key.step == barrier::Step::leave && standing.key.generation == asked.left;
+    const bool inside = standing.kind == barrier::Standing::Kind::inside;
+    if ((standing.request == asked.request || leave) && !inside) found = standing;
+  }
+  const bool over = !found && status == Status::already_answered;
+  answer(now, slot, Reply{asked.request, {}, {}, {}},
+         over || MUTANT("sessions_arrival_told_stale") ? protocol::Answer::stale
+                                                       : protocol::Answer::arrived);
+  if (found && found->kind == barrier::Standing::Kind::owed) {
+    tell_outcome(now, slot, found->key, asked.request);
   }
 }
 

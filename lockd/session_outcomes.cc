@@ -271,16 +271,17 @@ void Sessions::on(Instant now, const Replied& replied) {
       if (of == cancel->lock) end_wait(*slot, waits);
     }
   }
-  const auto* leave = std::get_if<BarrierLeave>(&found->second);
-  const auto left = leave ? std::optional(leave->generation) : std::nullopt;
+  const std::optional<BarrierAsked> barrier = asked_of(found->second, request);
   if (is_last_part(*found, request)) slot->unanswered.erase(found);
 
   if (status == Status::already_answered && lock != RequestId{}) {
     return answer_from_table(now, *slot, request, lock);
   }
+  if (barrier && (status == Status::arrived || status == Status::already_answered)) {
+    return answer_from_barriers(now, *slot, *barrier, status);
+  }
   if (status == Status::queued) wait_for(now, *slot, request, lock);
   answer(now, *slot, replied.reply, answer_to(status, cancels), advice_on(status));
-  if (status == Status::arrived) tell_outcome_of(now, *slot, request, left);
 }
 
 void Sessions::on(Instant now, const Settled& settled) {

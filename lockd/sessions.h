@@ -67,6 +67,15 @@ struct SessionsConfig {
   bool witness = false;
 };
 
+// An arrival, or the leave of a generation.
+struct BarrierAsked {
+  RequestId request{};
+  std::optional<barrier::Generation> left;
+};
+
+// None if the command is neither.
+std::optional<BarrierAsked> asked_of(const Command::Body& body, RequestId request);
+
 struct SessionsStatistics {
   std::uint64_t connections = 0;
   std::uint64_t connections_refused = 0;
@@ -239,8 +248,8 @@ class Sessions {
   void tell_outcome(Instant now, const SessionSlot& slot, barrier::OutcomeKey key,
                     RequestId request, SessionId after = {});
   void tell_outcomes(Instant now, const SessionSlot& slot);
-  void tell_outcome_of(Instant now, const SessionSlot& slot, RequestId request,
-                       std::optional<barrier::Generation> left);
+  void answer_from_barriers(Instant now, SessionSlot& slot, const BarrierAsked& asked,
+                            Status status);
   void order_receipts(Instant now);
   template <typename Message>
   SessionSlot* heard(Instant now, ConnectionId id, const Message& message) {

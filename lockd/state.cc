@@ -167,6 +167,7 @@ Resumed::Outcome State::resume_session(const Step& step, const Resume& resume) {
   Generation generation =
       MUTANT("state_resume_keeps_generation") ? session->generation : resume.generation;
   sessions_.attach(session->id, step.origin, generation);
+  settle_lockspaces(step.effects);
   return Resumed::Outcome::resumed;
 }
 

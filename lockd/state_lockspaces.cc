@@ -139,12 +139,14 @@ std::vector<std::string> State::depart_from_lockspaces(std::span<const Departure
   return {changed.begin(), changed.end()};
 }
 
-// A member is gone for good when no session is left that it served: then all its locks are freed.
+// A member that failed is recovered when all its locks are freed, but those of sessions that were
+// resumed, or opened with it since it is back: these are in nobody's way.
 void State::settle_lockspaces(Effects& effects) {
   std::set<Processor> gone = lockspaces_.gone();
   if (gone.empty()) return;
   for (const auto& [id, session] : sessions_.sessions()) {
-    if (!MUTANT("lockspace_recovered_too_early")) gone.erase(session.at);
+    const bool waited_for = session.orphaned() || session.dead();
+    if (waited_for && !MUTANT("lockspace_recovered_too_early")) gone.erase(session.at);
   }
   for (const Processor& processor : gone) {
     for (const std::string& name : lockspaces_.settle(processor)) tell_lockspace(name, effects);

@@ -324,7 +324,9 @@ void BarrierChecker::Impl::judge(const Command& command, BarrierKey key, const B
   const auto before = command.generations.find(name.lockspace);
   if (outcome.membership != generation &&
       (before == command.generations.end() || outcome.membership != before->second)) {
-    wrong(command, "ONE", what + "names another generation of the members than there was");
+    wrong(command, "ONE",
+          what + "names generation " + std::to_string(outcome.membership) +
+              " of the members, and it is " + std::to_string(generation));
   }
   if (outcome.lost != round.lost || outcome.losses != round.losses) {
     wrong(command, "DTH",

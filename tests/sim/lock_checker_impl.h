@@ -179,8 +179,9 @@ class LockChecker::Impl {
     bool ended = false;   // In the order.
     bool forced = false;  // By force: what its client believes from then on counts for nothing.
     std::vector<LockName> believed;
-    Processor at;           // Who serves it, or did last.
-    OrderedPlace ended_by;  // If its end was not that of its node: persistent locks stay.
+    Processor at;              // Who serves it, or did last,
+    OrderedPlace attached_by;  // since this command.
+    OrderedPlace ended_by;     // If its end was not that of its node: persistent locks stay.
   };
 
   struct Resource {
@@ -308,7 +309,7 @@ class LockChecker::Impl {
   std::set<std::pair<std::uint64_t, RequestId>> operations_;  // Without an answer.
   std::map<std::string, LockspaceSeen> lockspaces_;           // The last in the order.
   std::set<LockspaceSeen> lockspaces_seen_;
-  std::set<Processor> failed_;  // Members of lockspaces, not yet recovered.
+  std::map<Processor, OrderedPlace> failed_;  // Members of lockspaces, not yet recovered.
   Token highest_ok_{};
   Token highest_ordered_{};
   Token highest_before_{};  // Before the command that is looked at.

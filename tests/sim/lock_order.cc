@@ -85,7 +85,10 @@ void LockChecker::Impl::apply_in_order(const Applied& applied) {
   }
   frontier_ = applied.place;
   if (listener != nullptr) listener->ordered(applied);
-  for (const auto& [session, daemon] : applied.attached) sessions_[session].at = daemon;
+  for (const auto& [session, daemon] : applied.attached) {
+    sessions_[session].at = daemon;
+    sessions_[session].attached_by = applied.place;
+  }
   std::vector<std::vector<bool>> steps;
   for (const dlm::Deadlock& deadlock : applied.deadlocks) steps.push_back(true_steps(deadlock));
   for (const OrderedEnd& end : applied.ended) end_session(applied, end);

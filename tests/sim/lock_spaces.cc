@@ -4,7 +4,7 @@
 namespace sim {
 
 void LockChecker::Impl::lockspaces(const Applied& applied) {
-  failed_.insert(applied.failed.begin(), applied.failed.end());
+  for (const Processor& processor : applied.failed) failed_.emplace(processor, applied.place);
   for (const LockspaceSeen& seen : applied.lockspaces) {
     const auto wrong = [&](const std::string& what) {
       report("SPACE", text(applied.at) + "lockspace " + seen.name + " in generation " +
@@ -46,20 +46,23 @@ void LockChecker::Impl::find_departed(const Applied& applied, const LockspaceSee
   };
   for (const auto& [id, session] : sessions_) {
     const bool gone = is_in(before, session.at.node) && !is_in(now, session.at.node);
-    if (gone && !contains(present, session.at)) failed_.insert(session.at);
+    if (gone && !contains(present, session.at)) failed_.emplace(session.at, applied.place);
   }
 }
 
-// Whoever is waited for no more holds nothing at this moment; it may be back later.
+// Whoever is waited for no more holds nothing at this moment, but by sessions that it has served
+// since it came back.
 void LockChecker::Impl::check_recovered(const Applied& applied) {
   for (auto one = failed_.begin(); one != failed_.end();) {
-    if (contains(applied.failed, *one)) {
+    const auto& [processor, since] = *one;
+    if (contains(applied.failed, processor)) {
       ++one;
       continue;
     }
     for (const auto& [name, lock] : locks_) {
-      if (!lock.held || sessions_[name.session].at != *one) continue;
-      report("SPACE", text(applied.at) + base::to_string(*one) + " is recovered by " +
+      const Session& session = sessions_[name.session];
+      if (!lock.held || session.at != processor || session.attached_by >= since) continue;
+      report("SPACE", text(applied.at) + base::to_string(processor) + " is recovered by " +
                           text(applied.place) + ", but " + text(name) + " of it is held");
       break;
     }

@@ -18,6 +18,11 @@ namespace {
 const RingId kRing{0x0102030405060708, base::NodeId{9}, 0x1112131415161718};
 const RingId kOther{7, base::NodeId{1}, 3};
 
+const barrier::Name kBarrier{"l", std::string("b\0", 2)};
+const barrier::OutcomeKey kKey{barrier::Generation{0x88}, barrier::Step::leave};
+const BarrierSettings kSettings{
+    {3, barrier::Unit::node, barrier::OnDeath::wait, true}, true, 0x1234};
+
 template <typename Bits>
 Bits counting_from(std::uint8_t first) {
   Bits value;
@@ -56,6 +61,16 @@ std::vector<Command> one_of_each() {
       {kRing, DropOrphans{request(12), base::NodeId{3}, 4711}},
       {kRing, JoinLockspace{request(13), JoinLockspace::Kind::create_new, 0640, "l"}},
       {kRing, LeaveLockspace{request(14), true, "l"}, 0x12345678},
+      {kRing, BarrierCreate{request(15), kBarrier, kSettings}},
+      {kRing, BarrierChange{request(15), kBarrier, barrier::Attribute::patience, 7}},
+      {kRing, BarrierArrive{request(15), kBarrier, kSettings, {std::byte{5}}}},
+      {kRing, BarrierArrive{request(15), kBarrier, {}, {}}},
+      {kRing, BarrierLeave{request(15), barrier::Generation{0x88}, {std::byte{5}}}},
+      {kRing, BarrierWithdraw{request(15), kBarrier, RequestId{14}}},
+      {kRing, BarrierCancel{request(15), kBarrier}},
+      {kRing, BarrierDelete{request(15), kBarrier, true}},
+      {kRing, BarrierAcknowledge{{{SessionId{0x21}, kKey}, {SessionId{0x22}, kKey}}}},
+      {kRing, BarrierTimeOut{kKey}},
   };
 }
 
@@ -96,6 +111,14 @@ TEST_CASE("a command's bytes are those of docs/wire.md") {
   const std::string session = "21000000000000000200000000000000";
   const std::string secret = "303132333435363738393a3b3c3d3e3f";
   const std::string instance = "505152535455565758595a5b5c5d5e5f";
+  const std::string at_fifteen = session + "0f00000000000000" + "0d00000000000000";
+  const std::string settings =
+      "03000000"
+      "01"
+      "02"
+      "01"
+      "01"
+      "34120000";
   const std::vector<std::string> golden = {
       second + "01" + "0300000000000000" + secret + instance + "e8030000" + "e9030000" +
           "67120000" + "02" + "7669",
@@ -119,6 +142,17 @@ TEST_CASE("a command's bytes are those of docs/wire.md") {
       second + "0f" + session + "0d00000000000000" + "0b00000000000000" + "02" + "a001" + "016c",
       std::string("78563412") + "10" + session + "0e00000000000000" + "0c00000000000000" + "01" +
           "016c",
+      second + "11" + at_fifteen + "016c026200" + settings,
+      second + "12" + at_fifteen + "016c026200" + "02" + "07000000",
+      second + "13" + at_fifteen + "016c026200" + "01" + settings + "010005",
+      second + "13" + at_fifteen + "016c026200" + "00" + "0000",
+      second + "14" + at_fifteen + "8800000000000000" + "010005",
+      second + "15" + at_fifteen + "016c026200" + "0e00000000000000",
+      second + "16" + at_fifteen + "016c026200",
+      second + "17" + at_fifteen + "016c026200" + "01",
+      second + "18" + "02" + "2100000000000000" + "880000000000000001" + "2200000000000000" +
+          "880000000000000001",
+      second + "19" + "880000000000000001",
   };
   const std::vector<Command> commands = one_of_each();
   REQUIRE(commands.size() == golden.size());

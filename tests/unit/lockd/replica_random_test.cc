@@ -589,6 +589,8 @@ class History {
   void on(std::uint32_t, const Blocked&) {}
   void on(std::uint32_t, const Deadlocked&) {}
   void on(std::uint32_t, const LockspaceChanged&) {}
+  void on(std::uint32_t, const BarrierEnded&) {}
+  void on(std::uint32_t, const BarrierOpened&) {}
 
   // ---- Judgement
 

@@ -21,6 +21,9 @@ StateLimits small_limits() {
   limits.sessions.unacknowledged_max = 6;
   limits.locks.locks_per_session = 6;
   limits.locks.lockspaces = 2;
+  limits.barriers.barriers = 4;
+  limits.barriers.participants = 4;
+  limits.barriers.outcomes_per_session = 3;
   limits.purge_step = 2;
   return limits;
 }
@@ -28,7 +31,8 @@ StateLimits small_limits() {
 // Says commands as daemons might, with their mistakes: repeated, late, stale, forged.
 class Chatter {
  public:
-  explicit Chatter(base::Random random) : random_(random) {}
+  explicit Chatter(base::Random random, bool barriers = true)
+      : random_(random), barriers_(barriers) {}
 
   // A daemon in its present life; now and then one has been started again.
   Processor origin() {
@@ -92,6 +96,60 @@ class Chatter {
     return dlm::ValueBlock{static_cast<std::byte>(random_.below(256))};
   }
 
+  barrier::Name any_barrier() { return {any_lockspace(), any_resource()}; }
+  BarrierSettings any_settings() {
+    BarrierSettings settings;
+    settings.config.parties = static_cast<std::uint32_t>(random_.below(3));
+    settings.config.unit = barrier::Unit{static_cast<std::uint8_t>(random_.below(2))};
+    settings.config.on_death = barrier::OnDeath{static_cast<std::uint8_t>(random_.below(3))};
+    settings.config.two_steps = random_.chance(1, 2);
+    settings.auto_delete = random_.chance(1, 2);
+    settings.patience = static_cast<barrier::Patience>(random_.below(2) * 100);
+    return settings;
+  }
+
+  // Also of one that is not there.
+  barrier::OutcomeKey any_key(const State& state, const Session& session) {
+    const std::vector<barrier::Standing> standings = state.barriers().standing_of(session.id);
+    if (!standings.empty() && !random_.chance(1, 8)) {
+      return standings[random_.below(standings.size())].key;
+    }
+    return {barrier::Generation{random_.below(state.next_token())},
+            barrier::Step{static_cast<std::uint8_t>(random_.below(2))}};
+  }
+
+  Command::Body of_barriers(const State& state, const Session& session) {
+    const barrier::OutcomeKey key = any_key(state, session);
+    switch (random_.below(12)) {
+      case 0:
+        return BarrierCreate{request(session), any_barrier(), any_settings()};
+      case 1:
+        return BarrierChange{request(session), any_barrier(),
+                             barrier::Attribute{static_cast<std::uint8_t>(random_.below(3))},
+                             static_cast<std::uint32_t>(random_.below(3))};
+      case 2:
+      case 3:
+        return BarrierLeave{request(session), key.generation, base::Buffer(random_.below(3))};
+      case 4:
+        return BarrierWithdraw{request(session), any_barrier(), request(session).id};
+      case 5:
+        return BarrierCancel{request(session), any_barrier()};
+      case 6:
+        return BarrierDelete{request(session), any_barrier(), random_.chance(1, 2)};
+      case 7:
+      case 8:
+        return BarrierAcknowledge{{{session.id, key}}};
+      case 9:
+        return BarrierTimeOut{key};
+      default: {
+        std::optional<BarrierSettings> settings;
+        if (random_.chance(2, 3)) settings = any_settings();
+        return BarrierArrive{request(session), any_barrier(), settings,
+                             base::Buffer(random_.below(3))};
+      }
+    }
+  }
+
   Command::Body body(const State& state) {
     const Session* session = any_session(state);
     if (!session || random_.chance(1, 10)) {
@@ -102,6 +160,7 @@ class Chatter {
     const std::vector<dlm::LockView> locks = state.locks_of(session->id, 10);
     const dlm::LockView* lock = locks.empty() ? nullptr : &locks[random_.below(locks.size())];
     const std::vector<Mark> marks = state.orphans();
+    if (barriers_ && random_.chance(1, 3)) return of_barriers(state, *session);
     switch (random_.below(24)) {
       case 0:
         return Resume{session->id, Generation{base::value(session->generation) + random_.below(3)},
@@ -169,6 +228,7 @@ class Chatter {
   }
 
   base::Random random_;
+  bool barriers_;
   std::vector<Command> said_;
   std::map<std::uint32_t, std::uint64_t> lives_;
 };
@@ -185,6 +245,15 @@ class Judge {
         is_new(granted->reply.token);
       }
       if (const auto* ended = std::get_if<SessionEnded>(&effect)) ended_.insert(ended->session);
+      if (const auto* opened = std::get_if<BarrierOpened>(&effect)) {
+        if (opened->key.step == barrier::Step::enter) {
+          is_new(Token{base::value(opened->key.generation)});
+        }
+      }
+      if (const auto* told = std::get_if<BarrierEnded>(&effect)) {
+        CHECK(state.barriers().is_owed(told->session, told->key));
+        CHECK(ended_.count(told->session) == 0);
+      }
       if (const auto* opened = std::get_if<Opened>(&effect)) {
         if (opened->outcome == Opened::Outcome::opened) {
           const auto [made, is_first] =
@@ -224,13 +293,14 @@ class Judge {
   std::map<std::tuple<Processor, OpenNumber>, SessionId> opened_;
 };
 
-void run_history(std::uint64_t seed) {
+void run_history(std::uint64_t seed, bool barriers) {
   CAPTURE(seed);
+  CAPTURE(barriers);
   base::Random random(seed);
   const StateLimits limits = small_limits();
   Bench steady(limits);
   Bench reloaded(limits);
-  Chatter chatter(random.fork());
+  Chatter chatter(random.fork(), barriers);
   Judge judge;
   for (int i = 0; i < 400; ++i) {
     Effects effects;
@@ -260,7 +330,8 @@ void run_history(std::uint64_t seed) {
 }
 
 TEST_CASE("replicas that apply the same commands agree, through snapshots, whatever is said") {
-  for (std::uint64_t seed = 1; seed <= 150; ++seed) run_history(seed);
+  for (std::uint64_t seed = 1; seed <= 150; ++seed) run_history(seed, false);
+  for (std::uint64_t seed = 1; seed <= 150; ++seed) run_history(seed, true);
 }
 
 // The image of a state with some of everything in it.

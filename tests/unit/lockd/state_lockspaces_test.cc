@@ -131,6 +131,29 @@ TEST_CASE("the slot of a failed member is nobody else's before its locks are fre
   CHECK(space(bench).member(base::NodeId{2})->slot == 2);
 }
 
+TEST_CASE(
+    "a failed member is recovered when its sessions have ended or are resumed, though it is back") {
+  Bench bench;
+  Client a = bench.client(kOne, 1);
+  Client lost = bench.client(kOne, 2);
+  Client b = bench.client(kTwo, 1);
+  join(bench, a, Kind::create);
+  join(bench, b, Kind::create);
+  acquire(bench, a, "x", dlm::Mode::ex);
+  bench.depart({{kOne, ring(1)}});
+  CHECK(space(bench).gone.size() == 1);
+  // It is back, in the same life: with a session of before, and with another one.
+  Client fresh = bench.client(kOne, 3);
+  acquire(bench, fresh, "y", dlm::Mode::ex);
+  const Effects resumed =
+      bench.apply(kOne, Resume{a.session, Generation{2}, secret(1), instance(1)});
+  CHECK(only<LockspaceChanged>(resumed).empty());
+  CHECK(space(bench).gone.size() == 1);
+  bench.apply(kTwo, Expire{bench.mark_of(lost)});
+  while (bench.state.purge_pending()) bench.apply(kTwo, Purge{});
+  CHECK(space(bench).gone.empty());
+}
+
 TEST_CASE("a node does not leave what its sessions lock, but by force, which ends them") {
   Bench bench;
   Client a = bench.client(kOne, 1);
