@@ -111,8 +111,7 @@ class BarrierChecker::Impl {
     Table& table;
     bool late;                                         // Of an epoch before the last cold start.
     BarrierName opening;                               // Where a generation has no number yet.
-    std::set<std::string> changed;                     // Lockspaces whose members have changed,
-    std::map<std::string, std::uint64_t> generations;  // and their generations before.
+    std::map<std::string, std::uint64_t> generations;  // Of lockspaces, before it.
     std::set<BarrierKey> ends;                         // Steps that it has ended.
   };
 
@@ -137,6 +136,8 @@ class BarrierChecker::Impl {
                 Barrier& barrier);
   void judge(const Command& command, BarrierKey key, const BarrierName& name,
              const Barrier& barrier, const Round& round, const BarrierOutcome& outcome);
+  bool is_generation_of(const Command& command, const std::string& lockspace,
+                        std::uint64_t generation) const;
   void judge_members(const Command& command, const BarrierName& name, BarrierKey key,
                      const Round& round, const BarrierOutcome& outcome);
   void judge_ending(const Command& command, const BarrierName& name, BarrierKey key,

@@ -46,7 +46,7 @@ void BarrierChecker::Impl::ordered(const Applied& applied) {
   if (at == tables_.begin()) return report("PRM", "a command before the first active epoch");
   const bool late = at != tables_.end();
   const OrderedBarriers& barriers = *applied.barriers;
-  Command command{applied, barriers, std::prev(at)->second, late, {}, {}, {}, {}};
+  Command command{applied, barriers, std::prev(at)->second, late, {}, {}, {}};
   check_tokens(command);
   if (barriers.departures) change_members(command);
   for (const BarrierHappening& happening : barriers.happened) {
@@ -319,14 +319,10 @@ void BarrierChecker::Impl::judge(const Command& command, BarrierKey key, const B
   if (outcome.ring != command.applied.place.ring) {
     wrong(command, "PRM", what + "names a ring in which it was not completed");
   }
-  const auto now = command.table.members.find(name.lockspace);
-  const std::uint64_t generation = now == command.table.members.end() ? 0 : now->second.generation;
-  const auto before = command.generations.find(name.lockspace);
-  if (outcome.membership != generation &&
-      (before == command.generations.end() || outcome.membership != before->second)) {
+  if (!is_generation_of(command, name.lockspace, outcome.membership)) {
     wrong(command, "ONE",
           what + "names generation " + std::to_string(outcome.membership) +
-              " of the members, and it is " + std::to_string(generation));
+              " of the members, which there was not");
   }
   if (outcome.lost != round.lost || outcome.losses != round.losses) {
     wrong(command, "DTH",
@@ -335,6 +331,20 @@ void BarrierChecker::Impl::judge(const Command& command, BarrierKey key, const B
   }
   judge_members(command, name, key, round, outcome);
   judge_ending(command, name, key, barrier, round, outcome.ending);
+}
+
+// Before what the command did, or after it. One that has gone since then had one more without its
+// last member.
+bool BarrierChecker::Impl::is_generation_of(const Command& command, const std::string& lockspace,
+                                            std::uint64_t generation) const {
+  const auto before = command.generations.find(lockspace);
+  const auto now = command.table.members.find(lockspace);
+  const std::uint64_t last = now == command.table.members.end() ? 0 : now->second.generation;
+  if (before != command.generations.end() && before->second == generation) return true;
+  const auto& there = command.barriers.members;
+  const bool gone = std::none_of(there.begin(), there.end(),
+                                 [&](const auto& one) { return one.lockspace == lockspace; });
+  return generation == last || (gone && (generation == 0 || generation == last + 1));
 }
 
 void BarrierChecker::Impl::judge_members(const Command& command, const BarrierName& name,

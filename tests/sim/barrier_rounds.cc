@@ -100,7 +100,10 @@ void BarrierChecker::Impl::change_members(Command& command) {
       if (!command.table.ended.contains(session)) members.sessions.insert(session);
     }
   }
-  for (const auto& [lockspace, members] : command.table.members) now.try_emplace(lockspace);
+  // One that has gone with its last member is not heard of again.
+  for (const auto& [lockspace, members] : command.table.members) {
+    now.try_emplace(lockspace, Members{members.generation, {}, {}});
+  }
   for (auto& [lockspace, members] : now) change_members(command, lockspace, std::move(members));
 }
 
