@@ -48,6 +48,9 @@ void BarrierChecker::client_answered(TrueTime at, std::uint64_t client, base::Re
 void BarrierChecker::client_gone(std::uint64_t client) {
   impl_->client_gone(client);
 }
+void BarrierChecker::whole(std::optional<TrueTime> since) {
+  impl_->whole(since);
+}
 void BarrierChecker::settled(TrueTime at) {
   impl_->settled(at);
 }

@@ -6,6 +6,7 @@
 // Reports are made in the order of true time. Memory is a record a request, a step and a session.
 #pragma once
 
+#include <algorithm>
 #include <compare>
 #include <cstdint>
 #include <memory>
@@ -108,6 +109,13 @@ struct OrderedBarriers {
   std::vector<std::pair<base::SessionId, BarrierKey>> owed;
   std::vector<BarrierMembers> members;
   std::vector<std::pair<BarrierName, BarrierConfig>> barriers;
+
+  // Somebody's request. If it changes members, they change once it is answered.
+  bool answers() const {
+    return std::any_of(happened.begin(), happened.end(), [](const auto& one) {
+      return std::holds_alternative<RequestAnswered>(one);
+    });
+  }
 };
 
 class BarrierChecker : public OrderListener {
@@ -150,6 +158,9 @@ class BarrierChecker : public OrderListener {
   // The answer to what is neither an arrival nor a leave.
   void client_answered(TrueTime at, std::uint64_t client, base::RequestId request);
   void client_gone(std::uint64_t client);
+
+  // The cluster is whole and undisturbed since then, or is not.
+  void whole(std::optional<TrueTime> since);
 
   // For longer than any wait nothing went wrong, one epoch was active, and all clients could talk.
   void settled(TrueTime at);

@@ -33,6 +33,7 @@ class BarrierChecker::Impl {
   void client_failed(TrueTime at, std::uint64_t client, base::RequestId request, bool withdrawn);
   void client_answered(TrueTime at, std::uint64_t client, base::RequestId request);
   void client_gone(std::uint64_t client);
+  void whole(std::optional<TrueTime> since) { whole_since_ = since; }
   void settled(TrueTime at);
 
   std::vector<Violation> violations;
@@ -131,6 +132,7 @@ class BarrierChecker::Impl {
   void take_withdrawal(Command& command, Barrier& barrier, const BarrierAsked& asked);
   void check_tokens(const Command& command);
   void check_due(Command& command);
+  void check_patience(const Command& command);
   void check_views(Command& command);
   void end_step(Command& command, const StepEnded& ended, const BarrierName& name,
                 Barrier& barrier);
@@ -159,6 +161,7 @@ class BarrierChecker::Impl {
   const std::uint32_t fastest_ppm_;
   const bool faultless_;
   std::map<std::uint64_t, Table> tables_;  // By the epoch of the cold start.
+  std::optional<TrueTime> whole_since_;
   std::map<BarrierKey, TrueTime> opened_;
   std::map<BarrierKey, Ended> ended_;
   std::set<SessionId> forced_;

@@ -645,6 +645,28 @@ TEST_CASE("TMO: a time-out comes after the patience, by the fastest clock, if th
   }
 }
 
+TEST_CASE("TMO: in a whole cluster a time-out comes") {
+  BarrierConfig config = fixed(2);
+  config.patience = 100;
+  Scene scene(config);
+  scene.arrives_first(kA, 1, 7);
+  scene.now = ms(3000);
+  SUBCASE("whole") {
+    scene.checker.whole(ms(0));
+    scene.order({});
+    CHECK(scene.violated() == "TMO");
+  }
+  SUBCASE("whole by now") {
+    scene.checker.whole(ms(2900));
+    scene.order({});
+    CHECK(scene.violated() == "");
+  }
+  SUBCASE("not whole") {
+    scene.order({});
+    CHECK(scene.violated() == "");
+  }
+}
+
 TEST_CASE("CFG: a barrier is there until it is deleted, and as it was made") {
   BarrierConfig config = fixed(2);
   Scene scene(config);

@@ -10,6 +10,9 @@ std::string text(base::SessionId session) {
   return "session " + std::to_string(base::value(session));
 }
 
+// For which a time-out may be late in a cluster that is whole.
+constexpr base::Duration kGrace = std::chrono::milliseconds(1200);
+
 // A request that came too late, which is not what the outcome was kept for.
 bool answers_again(const OrderedBarriers& command, const StepEnded& ended) {
   return command.asked && command.asked_by == ended.session &&
@@ -52,7 +55,9 @@ void BarrierChecker::Impl::ordered(const Applied& applied) {
   for (const BarrierHappening& happening : barriers.happened) {
     std::visit([&](const auto& one) { on(command, one); }, happening);
   }
+  change_members(command);
   check_due(command);
+  check_patience(command);
   check_views(command);
 }
 
@@ -265,6 +270,8 @@ void BarrierChecker::Impl::on(Command& command, const StepEnded& ended) {
     return;
   }
   if (command.ends.contains(ended.key)) return;
+  // A lockspace can go with a session that has ended, or has come back elsewhere.
+  if (!command.barriers.answers()) change_members(command);
   for (auto& [name, barrier] : command.table.barriers) {
     auto& round = ended.key.step == BarrierStep::enter ? barrier.entering : barrier.inside;
     if (!round || round->generation != ended.key.generation) continue;
@@ -469,6 +476,25 @@ void BarrierChecker::Impl::check_due(Command& command) {
     if (over && barrier.idle() && (barrier.config.auto_delete || asked)) {
       command.table.barriers.erase(here);
     }
+  }
+}
+
+// Where nothing hinders it, a time-out comes.
+void BarrierChecker::Impl::check_patience(const Command& command) {
+  if (!whole_since_ || command.late) return;
+  for (const auto& [name, barrier] : command.table.barriers) {
+    if (barrier.config.patience == 0) continue;
+    const auto check = [&](const std::optional<Round>& round, BarrierStep step) {
+      if (!round) return;
+      const auto opened = opened_.find({round->generation, step});
+      if (opened == opened_.end()) return;
+      const TrueTime since = std::max(opened->second, *whole_since_);
+      const TrueTime most = 2 * std::chrono::milliseconds(barrier.config.patience) + kGrace;
+      if (command.applied.at - since <= most) return;
+      wrong(command, "TMO", text(opened->first) + " of " + text(name) + " is not timed out");
+    };
+    check(barrier.entering, BarrierStep::enter);
+    check(barrier.inside, BarrierStep::leave);
   }
 }
 

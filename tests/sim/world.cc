@@ -416,6 +416,8 @@ bool World::whole() const {
 
 void World::look() {
   whole_for_ = whole() ? whole_for_ + 1 : 0;
+  barrier_checker_.whole(whole_for_ > 0 ? std::optional(now_ - (whole_for_ - 1) * kRestStep)
+                                        : std::nullopt);
   if (undisturbed_ || options_.core || whole_for_ == 0) return;
   undisturbed_ = true;
   coverage_.add(healed_ ? "undisturbed.healed" : "undisturbed.from_the_start");
