@@ -37,7 +37,10 @@ bool Client::forked() const {
 bool Client::wait(Lock& lock, std::optional<Duration> until, const std::function<bool()>& done) {
   finish_turn();  // What we are to wait for has to be asked.
   for (;;) {
-    if (!polling_) work();
+    if (!polling_) {
+      work();
+      link_.notify(!due_.empty());
+    }
     if (done()) return true;
     const Instant now = read_clocks();
     if (until && now.boot >= *until) return false;
@@ -68,7 +71,7 @@ void Client::work() {
   }
   machine_.handle_timeout(read_clocks());
   connect_if_wanted();
-  finish_turn();
+  pass_on();
 }
 
 void Client::read_all() {
@@ -100,9 +103,14 @@ void Client::connect_if_wanted() {
   }
 }
 
+void Client::finish_turn() {
+  pass_on();
+  link_.notify(!due_.empty());
+}
+
 // Sends what the machine wants to send, and tells what it has to tell. A thread that polls
 // meanwhile is woken if anything happened: it waits for what was there before.
-void Client::finish_turn() {
+void Client::pass_on() {
   bool happened = false;
   while (auto bytes = machine_.poll_transmit()) {
     link_.write(*bytes);
@@ -112,7 +120,6 @@ void Client::finish_turn() {
     std::visit([this](const auto& what) { on(what); }, *event);
     happened = true;
   }
-  link_.notify(!due_.empty());
   if (!happened) return;
   polled_.notify_all();
   if (polling_) link_.wake();

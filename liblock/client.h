@@ -167,12 +167,14 @@ class Client {
 
   using Lock = std::unique_lock<std::mutex>;
 
-  // client.cc. Works until `done` says so, or `until` on the boot clock has come; then false.
+  // client.cc. Works until `done` says so, or `until` on the boot clock has come; then false. After
+  // work() the link has to be told whether there is anything to dispatch, as finish_turn() does.
   bool wait(Lock& lock, std::optional<Duration> until, const std::function<bool()>& done);
   void work();
   void connect_if_wanted();
   void read_all();
   void finish_turn();
+  void pass_on();
   int error_of(CallError error) const;
   int unavailable() const;
   int end_of_watch() const;

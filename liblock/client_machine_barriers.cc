@@ -172,7 +172,10 @@ base::Result<RequestId, CallError> ClientMachine::delete_barrier(Instant now,
 
 void ClientMachine::on_outcome(const protocol::Reply& reply, BarrierArriveCommand&) {
   const RequestId id = reply.request;
-  if (reply.answer == Answer::arrived) return requests_.on_answered(id);
+  if (reply.answer == Answer::arrived) {
+    if (!MUTANT("barriers_arrived_is_no_answer")) requests_.on_answered(id);
+    return;
+  }
   // Not in the table any more, and no outcome that is kept for us: it was taken back.
   const bool withdrawn = reply.answer == Answer::stale && requests_.cancelling(id);
   fail_arrival(id, withdrawn ? Failure::cancelled : failure_of(reply.answer), reply.advice);
@@ -236,7 +239,7 @@ void ClientMachine::on_entered(const BarrierOutcome& part) {
   const BarrierOutcome& outcome = *ended.outcome.outcome();
   requests_.resolve(arrival);
   confirm(outcome);
-  const bool told = ended.caller == Caller::waits;
+  const bool told = ended.caller == Caller::waits || MUTANT("barriers_forgotten_told");
   if (told) events_.push_back(BarrierEnded{arrival, {session_->id, outcome}});
   if (outcome.ending == BarrierEnding::released && ended.config.two_steps) {
     Participation& inside = participations_.enter(outcome.generation);
@@ -259,7 +262,8 @@ void ClientMachine::on_left(const BarrierOutcome& part) {
 // One that we do not know can be of an arrival whose outcome has yet to be told.
 Participation* ClientMachine::participation_of(BarrierGeneration generation) {
   Participation* known = participations_.find(generation);
-  if (known != nullptr || participations_.ended(generation)) return known;
+  const bool ended = participations_.ended(generation) && !MUTANT("barriers_ended_expected");
+  if (known != nullptr || ended) return known;
   const bool expected = participations_.expected() < requests_.two_step_arrivals() &&
                         !MUTANT("barriers_second_step_before_first_dropped");
   return expected ? &participations_.expect(generation) : nullptr;
@@ -277,7 +281,8 @@ void ClientMachine::end_left(BarrierGeneration generation, BarrierEnd end) {
       return participations_.end(generation);
     }
   }
-  if (inside.abandoned) return participations_.end(generation);
+  const bool untold = leave && MUTANT("barriers_forgotten_leave_untold");
+  if (inside.abandoned || untold) return participations_.end(generation);
   const bool broken = end.outcome.ending != BarrierEnding::released;
   if (inside.entered && !leave && broken && !MUTANT("barriers_broken_inside_not_told")) {
     events_.push_back(BarrierBroken{end});

@@ -112,7 +112,8 @@ const char* lock_strerror(int error) {
     case LOCK_ERROR_DEADLOCK:
       return "a deadlock: who waited for this lock would have waited for himself";
     case LOCK_ERROR_IN_PROGRESS:
-      return "the lock waits or is being converted: cancel that, or wait for its outcome";
+      return "the lock waits or is being converted, or this client is at the barrier already: wait "
+             "for its outcome";
     case LOCK_ERROR_NOT_FOUND:
       return "there is no such lockspace, barrier, orphan or deadlock";
     case LOCK_ERROR_EXISTS:

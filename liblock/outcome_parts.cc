@@ -34,7 +34,7 @@ OutcomeParts::Added OutcomeParts::add(const BarrierOutcome& part) {
   if (!by_session(part) || !moves_on || part.members_total > kParticipantsMax) return Added::wrong;
   if (outcome_ && !same(*outcome_, part)) return Added::wrong;
   if (outcome_ && part.members.front().session == outcome_->members.front().session) {
-    return Added::again;
+    return MUTANT("barriers_beginning_again_is_wrong") ? Added::wrong : Added::again;
   }
   if (before + part.members.size() > part.members_total) return Added::wrong;
   if (outcome_ && !goes_on(part) && !MUTANT("barriers_parts_in_any_order")) return Added::wrong;

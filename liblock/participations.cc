@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
+
 namespace liblock {
 
 using protocol::BarrierGeneration;
@@ -45,7 +47,8 @@ void Participations::lose() {
   drop_expected();
   std::erase_if(participations_, [this](const auto& one) {
     const bool lost = !one.second.end;
-    if (lost && !one.second.abandoned) lost_.insert(one.first);
+    const bool told = !one.second.abandoned && !MUTANT("barriers_lost_inside_untold");
+    if (lost && told) lost_.insert(one.first);
     return lost;
   });
   while (lost_.size() > kOutcomesMax) lost_.erase(lost_.begin());

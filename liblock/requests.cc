@@ -68,9 +68,12 @@ std::size_t* Requests::counter_of(const Command& command) {
 void Requests::count(const Entry& entry, bool come) {
   std::size_t* counter = counter_of(entry.command);
   if (counter == nullptr) return;
-  *counter = come ? *counter + entry.ids : *counter - entry.ids;
+  const auto move = [come](std::size_t& counted, std::size_t by) {
+    counted = come ? counted + by : counted - by;
+  };
+  move(*counter, entry.ids);
   const auto* arrive = std::get_if<BarrierArriveCommand>(&entry.command);
-  if (arrive != nullptr && arrive->config.two_steps) two_step_arrivals_ += come ? 1 : -1;
+  if (arrive != nullptr && arrive->config.two_steps) move(two_step_arrivals_, 1);
 }
 
 void Requests::unsend(RequestId id, Entry& entry) {

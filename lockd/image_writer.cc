@@ -9,6 +9,18 @@
 
 namespace lockd {
 
+namespace {
+
+// Of all that stands behind the four bytes for it.
+void set_length(base::Buffer& out, std::size_t begin) {
+  const std::size_t length = out.size() - begin;
+  for (std::size_t i = 0; i < sizeof(std::uint32_t); ++i) {
+    out[begin - sizeof(std::uint32_t) + i] = static_cast<std::byte>(length >> (8 * i) & 0xff);
+  }
+}
+
+}  // namespace
+
 State::Writer::Writer(State& state) : frozen_(state.locks_.freeze()), locks_(frozen_) {
   state.write_head(head_);
 }
@@ -36,14 +48,11 @@ void State::write_head(base::Buffer& out) const {
   if (cold) writer.ring(*cold);
   sessions_.serialize(writer);
   lockspaces_.serialize(writer);
-  base::Buffer barriers;
-  base::ByteWriter barrier_writer(barriers);
-  barriers_.serialize(barrier_writer);
-  writer.bytes32(barriers);
-  const std::size_t length = out.size() - begin;
-  for (std::size_t i = 0; i < sizeof(std::uint32_t); ++i) {
-    out[begin - sizeof(std::uint32_t) + i] = static_cast<std::byte>(length >> (8 * i) & 0xff);
-  }
+  writer.u32(0);
+  const std::size_t barriers_begin = out.size();
+  barriers_.serialize(writer);
+  set_length(out, barriers_begin);
+  set_length(out, begin);
 }
 
 void State::serialize(base::Buffer& out) const {

@@ -13,8 +13,9 @@ namespace lockd {
 class State::Writer {
  public:
   // Sessions, lockspaces and barriers are written here and now, which takes a step as long as there
-  // are of them: some milliseconds for SessionLimits::sessions_max, or barrier::Limits::places. The
-  // locks are frozen, which one writer at a time can do: CHECK. The state is not needed any more.
+  // are of them: some milliseconds for SessionLimits::sessions_max, some 30 for
+  // barrier::Limits::places. The locks are frozen, which one writer at a time can do: CHECK. The
+  // state is not needed any more.
   explicit Writer(State& state);
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;

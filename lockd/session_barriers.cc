@@ -100,12 +100,13 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::BarrierDelete& r
 // Whatever is not owed to this session, or not known here at present, is passed over: then it was
 // confirmed before, or will be told again.
 void Sessions::on(Instant now, ConnectionId id, const protocol::BarrierConfirm& confirm) {
-  const SessionSlot* slot = slot_of(*find(id));
+  SessionSlot* slot = slot_of(*find(id));
   if (slot == nullptr) {
     return refuse(now, id, protocol::Refusal::malformed, "there is no session to confirm it for");
   }
   const State* table = replica_.table();
   const barrier::OutcomeKey key{confirm.generation, confirm.step};
+  slot->told.erase(key);
   if (table == nullptr || !table->barriers().is_owed(slot->id, key)) return;
   receipts_.insert({slot->id, key});
   if (!receipts_due_) receipts_due_ = now.boot + config_.receipts_collected;
@@ -132,10 +133,12 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::BarriersQuery& q
 
 // ---- What it is told ----
 
-// An outcome whose arrival has not been answered on this attachment is told behind that answer.
+// An outcome whose arrival has not been answered on this attachment is told behind that answer. So
+// it was told already, if this is the last arrival.
 void Sessions::on(Instant now, const BarrierEnded& ended) {
-  const SessionSlot* slot = find_attached(ended.session, ended.generation);
+  SessionSlot* slot = find_attached(ended.session, ended.generation);
   if (slot == nullptr || slot->unanswered.count(ended.request) != 0) return;
+  if (slot->told.count(ended.key) != 0) return;
   tell_outcome(now, *slot, ended.key, ended.request);
 }
 
@@ -148,12 +151,19 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::BarrierMore& mor
   const barrier::OutcomeKey key{more.generation, more.step};
   // Else all of it is told again, as soon as that may be.
   if (table == nullptr || slot->phase != SessionSlot::Phase::attached) return;
-  tell_outcome(now, *slot, key, table->barriers().request_of(slot->id, key).value_or(RequestId{}),
-               more.after);
+  tell_outcome_part(now, *slot, key,
+                    table->barriers().request_of(slot->id, key).value_or(RequestId{}), more.after);
 }
 
-void Sessions::tell_outcome(Instant now, const SessionSlot& slot, barrier::OutcomeKey key,
-                            RequestId request, SessionId after) {
+void Sessions::tell_outcome(Instant now, SessionSlot& slot, barrier::OutcomeKey key,
+                            RequestId request) {
+  if (!slot.connection) return;
+  slot.told.insert(key);
+  tell_outcome_part(now, slot, key, request, {});
+}
+
+void Sessions::tell_outcome_part(Instant now, const SessionSlot& slot, barrier::OutcomeKey key,
+                                 RequestId request, SessionId after) {
   if (!slot.connection) return;
   const barrier::Table& barriers = replica_.table()->barriers();
   protocol::BarrierOutcome part;
@@ -165,8 +175,9 @@ void Sessions::tell_outcome(Instant now, const SessionSlot& slot, barrier::Outco
 }
 
 // Those that were not told, or not confirmed: on another attachment, or with another table.
-void Sessions::tell_outcomes(Instant now, const SessionSlot& slot) {
+void Sessions::tell_outcomes(Instant now, SessionSlot& slot) {
   if (MUTANT("sessions_outcome_untold_at_resume")) return;
+  slot.told.clear();
   for (const barrier::Standing& standing : replica_.table()->barriers().standing_of(slot.id)) {
     const bool answered = slot.unanswered.count(standing.request) == 0;
     if (standing.kind != barrier::Standing::Kind::owed || !answered) continue;

@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 
+#include "barrier/barrier.h"
 #include "base/ids.h"
 #include "base/time.h"
 #include "lockd/client_connection.h"
@@ -71,6 +73,10 @@ struct SessionSlot {
 
   // When the patience of these ends that have one, on the boot clock.
   std::map<base::RequestId, base::Duration> patience;
+
+  // Outcomes of barriers that it was told over this connection, and has not confirmed. Of the table
+  // that is used now.
+  std::set<barrier::OutcomeKey> told;
 
   // The client lives, and has the answers to all requests up to this one.
   void hear(Instant now, base::RequestId client_acknowledged);

@@ -323,6 +323,7 @@ void Sessions::resume(Instant now, ConnectionId id, const protocol::Hello& hello
   slot->repeats_up_to.reset();
   // The client sends again what it has no answer to, and what waits.
   slot->unanswered.clear();
+  slot->told.clear();
   end_waits(*slot);
   if (slot->phase != SessionSlot::Phase::resuming) order_resume(now, *slot);
 }

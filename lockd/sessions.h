@@ -245,9 +245,10 @@ class Sessions {
   void on(Instant now, ConnectionId id, const liblock::protocol::BarriersQuery& query);
   void on(Instant now, const BarrierEnded& ended);
   void on(Instant, const BarrierOpened&) {}
-  void tell_outcome(Instant now, const SessionSlot& slot, barrier::OutcomeKey key,
-                    RequestId request, SessionId after = {});
-  void tell_outcomes(Instant now, const SessionSlot& slot);
+  void tell_outcome(Instant now, SessionSlot& slot, barrier::OutcomeKey key, RequestId request);
+  void tell_outcome_part(Instant now, const SessionSlot& slot, barrier::OutcomeKey key,
+                         RequestId request, SessionId after);
+  void tell_outcomes(Instant now, SessionSlot& slot);
   void answer_from_barriers(Instant now, SessionSlot& slot, const BarrierAsked& asked,
                             Status status);
   void order_receipts(Instant now);

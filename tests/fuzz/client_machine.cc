@@ -9,11 +9,54 @@ namespace {
 using namespace std::chrono_literals;
 namespace protocol = liblock::protocol;
 
+// A kind of question from here on is about barriers; below, of any mode.
+constexpr std::uint8_t kOfBarriers = 192;
+
+// What can be asked of barriers; `last` is the last arrival.
+void ask_of_barriers(liblock::ClientMachine& machine, base::Instant now, unsigned what,
+                     std::uint64_t& last, fuzz::Input& input) {
+  const std::uint8_t detail = input.u8();
+  protocol::BarrierConfig config;
+  config.parties = detail % 4;
+  config.on_death = static_cast<protocol::BarrierOnDeath>(detail / 4 % 4);
+  config.two_steps = detail % 32 >= 16;
+  switch (what % 8) {
+    case 0:
+    case 1:
+      if (const auto id = machine.arrive(now, {"default", "name", config, "value"})) {
+        last = base::value(*id);
+      }
+      break;
+    case 2:
+      machine.leave_barrier(now, protocol::BarrierGeneration{detail}, "value");
+      break;
+    case 3:
+      machine.withdraw(now, base::RequestId{last});
+      break;
+    case 4:
+      machine.forget_operation(now, base::RequestId{detail});
+      break;
+    case 5:
+      machine.create_barrier(now, "default", "name", config);
+      break;
+    case 6:
+      machine.change_barrier(now, "default", "name",
+                             static_cast<protocol::BarrierAttribute>(detail % 4), detail);
+      break;
+    case 7:
+      machine.cancel_barrier(now, "default", "name");
+      machine.delete_barrier(now, "default", "name", detail % 2 == 0);
+      break;
+  }
+}
+
 // What can be asked beside the plain requests.
 void ask_more(liblock::ClientMachine& machine, base::Instant now, unsigned what,
               std::uint64_t& last, fuzz::Input& input) {
   const base::RequestId lock{last};
-  const auto mode = static_cast<protocol::Mode>(input.u8() % 6);
+  const std::uint8_t kind = input.u8();
+  if (kind >= kOfBarriers) return ask_of_barriers(machine, now, what, last, input);
+  const auto mode = static_cast<protocol::Mode>(kind % 6);
   const base::LockFlags flags = base::LockFlags{input.u8()} << (what >> 4);
   switch (what % 8) {
     case 0:

@@ -167,12 +167,30 @@ std::vector<lockd::Command> commands() {
   open.program = "a program";
   std::vector<Command> all;
   for (Command::Body body : std::vector<Command::Body>{
-           open, Acquire{request(1), "default", "jobs", dlm::Mode::ex, false},
+           open,
+           Acquire{request(1), "default", "jobs", dlm::Mode::ex, false},
            Acquire{request(2), "default", "jobs", dlm::Mode::pr, true},
            Acquire{request(3), "default", "jobs", dlm::Mode::cr, false},
-           Cancel{request(4), RequestId{3}}, Release{request(5), RequestId{1}, Token{2}},
-           Detached{session, generation}, Resume{session, Generation{2}, {}, {}},
-           Expire{{session, generation, kRing}}, Purge{}, ColdEnd{kRing},
+           Cancel{request(4), RequestId{3}},
+           Release{request(5), RequestId{1}, Token{2}},
+           BarrierCreate{request(6), {"default", "b"}, {{2, {}, {}, true}, false, 500}},
+           BarrierChange{request(7), {"default", "b"}, barrier::Attribute::patience, 600},
+           BarrierArrive{request(8), {"default", "b"}, {}, {std::byte{1}}},
+           BarrierArrive{
+               request(9), {"default", "alone"}, BarrierSettings{{1, {}, {}, true}, true, 0}, {}},
+           BarrierLeave{request(10), barrier::Generation{5}, {std::byte{2}}},
+           BarrierAcknowledge{{{session, {barrier::Generation{5}, barrier::Step::enter}}}},
+           BarrierTimeOut{{barrier::Generation{4}, barrier::Step::enter}},
+           BarrierArrive{request(11), {"default", "b"}, {}, {}},
+           BarrierWithdraw{request(12), {"default", "b"}, RequestId{11}},
+           BarrierArrive{request(13), {"default", "b"}, {}, {}},
+           BarrierCancel{request(14), {"default", "b"}},
+           BarrierDelete{request(15), {"default", "b"}, true},
+           Detached{session, generation},
+           Resume{session, Generation{2}, {}, {}},
+           Expire{{session, generation, kRing}},
+           Purge{},
+           ColdEnd{kRing},
            Close{session, Generation{2}}}) {
     all.push_back({kRing, std::move(body)});
   }
@@ -261,6 +279,9 @@ void of_requests(Seeds& seeds) {
   resume.resume.session = SessionId{1};
   Hello evs;
   evs.kind = HelloKind::evs;
+  BarrierConfig two_steps;
+  two_steps.parties = 1;
+  two_steps.two_steps = true;
   const std::vector<std::vector<Request>> conversations = {
       {query, List{1, "default", "", 0}, Show{2, "default", "jobs", 0}, StatusQuery{3},
        MembersQuery{4}, RingLogQuery{5, 6}, DeadlockQuery{7, 0}, LockspacesQuery{8, "a"}},
@@ -287,6 +308,19 @@ void of_requests(Seeds& seeds) {
                base::ValueBlock{}},
        DropOrphans{RequestId{7}, RequestId{0}, stamp, NodeId{1}, 2},
        LeaveLockspace{RequestId{8}, RequestId{0}, stamp, true, "default"}},
+      {open, BarrierCreate{RequestId{1}, RequestId{0}, stamp, "default", "loaded", two_steps},
+       BarrierArrive{RequestId{2}, RequestId{1}, stamp, "default", "loaded", two_steps, "value"},
+       BarriersQuery{1, "", "", ""}, BarrierMore{BarrierGeneration{2}, BarrierStep::enter, {}},
+       BarrierConfirm{BarrierGeneration{2}, BarrierStep::enter},
+       BarrierLeave{RequestId{3}, RequestId{2}, stamp, BarrierGeneration{2}, "value"},
+       BarrierDelete{RequestId{4}, RequestId{3}, stamp, "default", "loaded", true}},
+      {open,
+       BarrierArrive{RequestId{1}, RequestId{0}, stamp, "default", "loaded", two_steps, "value"},
+       BarrierArrive{RequestId{2}, RequestId{1}, stamp, "default", "other", {}, ""},
+       BarrierWithdraw{RequestId{3}, RequestId{2}, stamp, "default", "loaded", RequestId{1}},
+       BarrierChange{RequestId{4}, RequestId{3}, stamp, "default", "loaded",
+                     BarrierAttribute::parties, 1},
+       BarrierCancel{RequestId{5}, RequestId{4}, stamp, "default", "loaded"}, Close{}},
       {resume, Keepalive{RequestId{0}, stamp}},
       {evs, EvsJoin{1, {group}}, EvsMulticast{Guarantee::safe, {group}, text("hello")},
        EvsLeave{2, {group}}}};
@@ -303,6 +337,51 @@ void of_requests(Seeds& seeds) {
   }
 }
 
+// An arrival at a barrier with two steps, and all that can be told of it.
+void of_barriers(Seeds& seeds, const liblock::protocol::Welcome& welcome) {
+  using namespace liblock::protocol;
+  const Reply arrived{RequestId{1}, Answer::arrived, Mode::nl, Token{0}, 0, {}, welcome.note, ""};
+  const Reply too_late{RequestId{2}, Answer::too_late, Mode::nl, Token{0}, 0, {}, welcome.note, ""};
+  BarrierOutcome first;
+  first.request = RequestId{1};
+  first.generation = BarrierGeneration{5};
+  first.ring = kRing;
+  first.members_total = 2;
+  first.members = {{SessionId{1}, kOne, "value"}};
+  BarrierOutcome rest = first;
+  rest.members = {{SessionId{2}, kTwo, ""}};
+  BarrierOutcome broken = first;
+  broken.request = {};
+  broken.step = BarrierStep::leave;
+  broken.ending = BarrierEnding::participant_died;
+  broken.losses = 1;
+  broken.lost = {{SessionId{2}, kTwo}};
+  broken.members_total = 1;
+  Buffer whole;
+  fuzz::Output out(whole);
+  const auto say = [&out](const Response& response) { out.u8(0).piece(content(response)); };
+  out.u8(0).u8(0);
+  out.u8(8).u8(192).u8(17);
+  for (const Response& response : {Response(welcome), Response(arrived), Response(first)}) {
+    seeds.write("client_response", content(response));
+    say(response);
+    seeds.write("client_machine", whole);
+  }
+  out.u8(8 + 3).u8(192).u8(0);
+  for (const Response& response :
+       {Response(too_late), Response(rest), Response(broken), Response(rest), Response(broken)}) {
+    seeds.write("client_response", content(response));
+    say(response);
+    seeds.write("client_machine", whole);
+  }
+  Buffer leaves = whole;
+  fuzz::Output(leaves).u8(8 + 2).u8(192).u8(5).u8(8 + 4).u8(192).u8(3).u8(7).u8(200);
+  seeds.write("client_machine", leaves);
+  BarriersPage page{1, true, false, {}};
+  page.items = {{"default", "loaded", {}, BarrierRound{BarrierGeneration{5}, 1, 1}, {}}};
+  seeds.write("client_response", content(Response(page)));
+}
+
 void of_responses(Seeds& seeds) {
   using namespace liblock::protocol;
   const LeaseNote note{{std::chrono::seconds(1000), std::chrono::seconds(900)},
@@ -313,6 +392,7 @@ void of_responses(Seeds& seeds) {
   welcome.lease = std::chrono::seconds(2);
   welcome.primary = true;
   welcome.note = note;
+  of_barriers(seeds, welcome);
   const Reply granted{RequestId{1}, Answer::granted, Mode::ex, Token{2}, 0, {}, note, ""};
   const Reply limit{RequestId{1}, Answer::limit, Mode::nl, Token{0}, 0, {}, note, "advice"};
   const Reply converted{

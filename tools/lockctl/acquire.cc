@@ -5,33 +5,15 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
-#include "tools/clocks.h"
-#include "tools/lockctl/exit_code.h"
 #include "tools/lockctl/name.h"
+#include "tools/lockctl/patience.h"
 
 namespace tools::lockctl {
 namespace {
 
-using std::chrono::milliseconds;
-
-constexpr base::Duration kReconnectPause = milliseconds(100);
 constexpr base::Duration kTellAfter = std::chrono::seconds(1);
-constexpr base::Duration kAnswerMax = std::chrono::seconds(5);
-
-base::Duration now() {
-  return read_clock(CLOCK_BOOTTIME);
-}
-
-int milliseconds_of(base::Duration duration) {
-  return static_cast<int>(
-      std::chrono::ceil<milliseconds>(std::max(duration, base::Duration(0))).count());
-}
-
-bool is_transient(int error) {
-  return error == LOCK_ERROR_NO_DAEMON || error == LOCK_ERROR_DAEMON_GONE ||
-         error == LOCK_ERROR_NOT_QUORATE;
-}
 
 // The outcome of the request that is under way.
 struct Outcome {
@@ -52,10 +34,15 @@ int tell_holder(const lock_show_item* item, void*) {
 
 class Acquisition {
  public:
-  explicit Acquisition(const Wanted& wanted) : wanted_(wanted), start_(now()) {}
+  explicit Acquisition(const Wanted& wanted) : wanted_(wanted), patience_(wanted.wait) {}
 
   base::Result<Held, Failure> run() {
-    if (const auto connected = connect(); !connected) return base::error(connected.error());
+    lock_options options{};
+    options.command = wanted_.holder.c_str();
+    auto connected =
+        connect(options, wanted_.socket, patience_, [this](const char* what) { tell_once(what); });
+    if (!connected) return base::error(connected.error());
+    client_ = std::move(*connected);
     // A grant whose lease was over when we heard of it is none: ask again.
     for (;;) {
       Outcome outcome;
@@ -64,33 +51,11 @@ class Acquisition {
       const int error = outcome.is.error;
       if (error == 0) return Held{std::move(client_), outcome.is.grant, outcome.is};
       if (error != LOCK_ERROR_LOST) return base::error(failure(error));
-      if (time_is_over()) return base::error(failure(LOCK_ERROR_NOT_QUORATE));
+      if (patience_.is_over()) return base::error(failure(LOCK_ERROR_NOT_QUORATE));
     }
   }
 
  private:
-  base::Result<void, Failure> connect() {
-    for (;;) {
-      lock_options options{};
-      options.size = sizeof options;
-      options.socket_path = wanted_.socket.c_str();
-      options.command = wanted_.holder.c_str();
-      options.answer_timeout_ms = std::max(1, milliseconds_of(std::min(kAnswerMax, time_left())));
-      if (wanted_.wait == base::Duration(0)) {
-        options.answer_timeout_ms = 0;  // The default.
-        options.quorum_now = 1;
-      }
-      lock_client* client = nullptr;
-      const int error = lock_connect(&options, &client);
-      client_.reset(client);
-      if (error == 0) return {};
-      const bool absent = error == LOCK_ERROR_NO_DAEMON && !wanted_.wait;
-      if (!is_transient(error) || absent || time_is_over()) return base::error(failure(error));
-      tell_once(error == LOCK_ERROR_NOT_QUORATE ? "waiting for a quorum" : "waiting for lockd");
-      ::poll(nullptr, 0, milliseconds_of(std::min(kReconnectPause, time_left())));
-    }
-  }
-
   base::Result<void, Failure> try_once(Outcome& outcome) {
     outcome.is.size = sizeof outcome.is;
     const lock_request wanted = request();
@@ -103,52 +68,33 @@ class Acquisition {
     const int refused =
         lock_acquire_with_async(client_.get(), &wanted, &note_outcome, &outcome, nullptr);
     if (refused != 0) return base::error(failure(refused));
-    unavailable_since_.reset();
     for (;;) {
       const int broken = lock_dispatch(client_.get());
       if (outcome.done) return {};
       if (broken != 0) return base::error(failure(broken));
+      patience_.note(client_.get());
       const bool ready = lock_state(client_.get()) == LOCK_STATE_READY;
-      if (ready) {
-        unavailable_since_.reset();
-      } else if (!unavailable_since_) {
-        unavailable_since_ = now();
-      }
       // Closing the session, which the caller does by going, withdraws the request.
-      if (time_is_over()) {
-        return base::error(failure(ready ? LOCK_ERROR_TIMEOUT : unavailable_error()));
+      if (patience_.is_over()) {
+        return base::error(failure(ready ? LOCK_ERROR_TIMEOUT : unavailable_error(client_.get())));
       }
       tell_once(ready ? "waiting for the lock" : "waiting for a quorum", ready);
       sleep_until_news();
     }
   }
 
-  int unavailable_error() const {
-    return lock_state(client_.get()) == LOCK_STATE_NOT_QUORATE ? LOCK_ERROR_NOT_QUORATE
-                                                               : LOCK_ERROR_DAEMON_GONE;
-  }
-
   void sleep_until_news() {
-    base::Duration most = std::min<base::Duration>(time_left(), std::chrono::hours(1));
-    if (!told_ && wanted_.tell) most = std::min(most, start_ + kTellAfter - now());
-    int timeout = milliseconds_of(most);
+    const bool to_tell = !told_ && wanted_.tell;
+    int timeout = patience_.poll_timeout_ms(to_tell ? kTellAfter - patience_.waited()
+                                                    : base::Duration::max());
     const int due = lock_timeout_ms(client_.get());
     if (due >= 0) timeout = std::min(timeout, due);
     pollfd news = {lock_fd(client_.get()), POLLIN, 0};
     ::poll(&news, 1, timeout);
   }
 
-  // Until we give up.
-  base::Duration time_left() const {
-    if (wanted_.wait) return start_ + *wanted_.wait - now();
-    if (!client_) return start_ + kPatience - now();
-    if (unavailable_since_) return *unavailable_since_ + kPatience - now();
-    return base::Duration::max();
-  }
-  bool time_is_over() const { return time_left() <= base::Duration(0); }
-
   void tell_once(const char* what, bool with_holder = false) {
-    if (!wanted_.tell || told_ || now() < start_ + kTellAfter) return;
+    if (!wanted_.tell || told_ || patience_.waited() < kTellAfter) return;
     told_ = true;
     std::fprintf(stderr, "lockctl: %s %s\n", what,
                  with_holder ? printable(wanted_.name).c_str() : "");
@@ -174,9 +120,8 @@ class Acquisition {
   }
 
   const Wanted& wanted_;
-  base::Duration start_;
+  Patience patience_;
   Client client_;
-  std::optional<base::Duration> unavailable_since_;  // No daemon or no quorum, once connected.
   bool told_ = false;
 };
 

@@ -20,8 +20,8 @@ struct Wanted {
   std::string holder;  // What people see as the holder.
   lock_mode mode = LOCK_MODE_EX;
 
-  // None: for our turn without end, but for a daemon or a quorum no longer than kPatience. 0: not
-  // at all. Else so long for all of it.
+  // None: for our turn without end, but for a daemon or a quorum no longer than kPatience
+  // (patience.h). 0: not at all. Else so long for all of it.
   std::optional<base::Duration> wait;
 
   // Tell a person what is waited for, when it takes a while.
@@ -35,9 +35,6 @@ struct Held {
   lock_grant grant{};
   lock_outcome outcome{};  // How it was granted, and the value, if it was read.
 };
-
-// Enough for a ring to form anew and for the wait after a lost node.
-constexpr base::Duration kPatience = std::chrono::seconds(10);
 
 base::Result<Held, Failure> acquire(const Wanted& wanted);
 

@@ -115,6 +115,56 @@ struct Lockspaces {
   bool stale = false;
 };
 
+// How a step of a barrier ended, the same for all who took part.
+struct BarrierOutcome {
+  struct Member {
+    std::uint64_t session = 0;
+    std::uint32_t node = 0;
+    std::string value;  // Any bytes.
+  };
+  struct Lost {
+    std::uint64_t session = 0;  // 0: a whole node.
+    std::uint32_t node = 0;
+  };
+  std::string lockspace;
+  std::string name;
+  std::string ending;  // released, died, timed_out, cancelled or deleted.
+  std::uint64_t generation = 0;
+  std::uint64_t self = 0;
+  std::uint64_t ring_sequence = 0;
+  std::uint32_t ring_representative = 0;
+  std::uint64_t ring_nonce = 0;
+  std::uint64_t membership = 0;  // 0: nobody has joined the lockspace.
+  std::vector<Member> members;   // By node, then by session.
+  std::vector<Lost> lost;        // The first of them,
+  std::uint64_t losses = 0;      // so many.
+
+  bool released() const { return ending == "released"; }
+};
+
+struct ListedBarrier {
+  struct Round {
+    std::uint64_t generation = 0;  // 0: nobody is there.
+    std::uint32_t arrived = 0;
+    std::uint32_t missing = 0;
+  };
+  std::string lockspace;
+  std::string name;
+  std::uint32_t parties = 0;  // 0: all members of the lockspace.
+  bool nodes = false;         // That is what is counted, else sessions.
+  std::string on_death;
+  bool two_steps = false;
+  bool kept = false;
+  base::Duration patience{0};  // 0: without end.
+  Round entering;
+  Round inside;
+};
+
+struct BarrierListing {
+  std::vector<ListedBarrier> barriers;  // By lockspace and name.
+  bool stale = false;
+};
+
 struct Status {
   std::string cluster;
   std::string daemon;

@@ -1,8 +1,12 @@
 // lockctl: cluster locks from the command line.
+#include <unistd.h>
+
 #include <cstdio>
 #include <utility>
 #include <variant>
 
+#include "tools/lockctl/barrier.h"
+#include "tools/lockctl/barrier_text.h"
 #include "tools/lockctl/evs.h"
 #include "tools/lockctl/exit_code.h"
 #include "tools/lockctl/failure.h"
@@ -15,6 +19,7 @@
 #include "tools/lockctl/options.h"
 #include "tools/lockctl/query.h"
 #include "tools/lockctl/run.h"
+#include "tools/lockctl/signals.h"
 #include "tools/lockctl/text.h"
 #include "tools/lockctl/waits_graph.h"
 #include "tools/lockctl/watch.h"
@@ -66,7 +71,31 @@ class Main {
   }
   int operator()(const HeldOptions& verb) const { return ask_holder(verb.name, {}); }
 
+  int operator()(const BarrierOptions& verb) const {
+    if (verb.action != BarrierOptions::Action::wait) {
+      const auto ended = end_barrier(verb, options_.lockspace, socket_);
+      return ended ? kOk : fail(ended.error());
+    }
+    const bool tell = !options_.json && isatty(STDERR_FILENO) == 1;
+    const BarrierReport report = wait_at_barrier(verb, options_.lockspace, socket_, tell);
+    if (report.outcome && options_.json) {
+      print(stdout, json_of(*report.outcome));
+    } else if (report.outcome && report.outcome->released()) {
+      print(stdout, text_of(*report.outcome, verb.value.has_value()));
+    }
+    if (!report.failure) return kOk;
+    const int exit_code = fail(*report.failure);
+    if (report.signal != 0) {
+      std::fflush(stdout);
+      die_of(report.signal, getpid());
+    }
+    return exit_code;
+  }
+
   int operator()(const ListOptions& verb) const {
+    if (verb.barriers) {
+      return ask([&](Query& query) { return query.barriers(options_.lockspace, verb.prefix); });
+    }
     if (verb.lockspaces) return ask([](Query& query) { return query.lockspaces(); });
     return ask([&](Query& query) { return query.list(options_.lockspace, verb.prefix); });
   }

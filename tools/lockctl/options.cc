@@ -2,8 +2,9 @@
 
 #include <CLI/CLI.hpp>
 
-#include "tools/lockctl/duration.h"
+#include "tools/lockctl/barrier_verb.h"
 #include "tools/lockctl/name.h"
+#include "tools/lockctl/option_checks.h"
 #include "tools/lockctl/value.h"
 #include "tools/lockctl/watch_json.h"
 
@@ -15,25 +16,6 @@ constexpr const char* kExitCodes =
     "ended;\n"
     "69 no daemon or no quorum; 64 usage, 77 permission, 78 configuration, 70 internal;\n"
     "126 can not execute, 127 not found, 128+N the command died of signal N.";
-
-// Throws what CLI11 understands.
-base::Duration duration_of(const std::string& option, const std::string& text) {
-  const auto duration = parse_duration(text);
-  if (!duration) throw CLI::ValidationError(option, duration.error());
-  return *duration;
-}
-
-std::string checked_name(const std::string& text) {
-  const auto answer = check_name(text);
-  return answer ? std::string() : answer.error();
-}
-
-std::string checked_lockspace(const std::string& text) {
-  if (text.empty() || text.size() > 64 || !check_name(text)) {
-    return "the name of a lockspace has 1 to 64 readable bytes";
-  }
-  return {};
-}
 
 constexpr const char* kKeysFooter =
     "A cluster gets a new key while it runs, in three steps. After each one every lockd is told to "
@@ -109,6 +91,8 @@ class Parser {
     app_.add_flag("--json", options_.json, "Print JSON");
     add_run();
     add_hold();
+    barrier_ = barrier_verb_.add_to(app_);
+    add_lockspace(barrier_);
     add_queries();
     add_watch();
     add_evs();
@@ -234,13 +218,16 @@ class Parser {
   }
 
   void add_queries() {
-    list_ = app_.add_subcommand("ls", "List locks");
+    list_ = app_.add_subcommand("ls", "List locks, lockspaces or barriers");
     auto* prefix = list_->add_option("PREFIX", list_options_.prefix, "Only names that begin so");
+    auto* barriers = list_->add_flag("--barriers", list_options_.barriers,
+                                     "Instead the barriers, and who is there");
     list_
         ->add_flag(
             "--lockspaces", list_options_.lockspaces,
             "Instead the lockspaces that nodes have joined: members as node:slot, permissions")
         ->excludes(prefix)
+        ->excludes(barriers)
         ->excludes(add_lockspace(list_));
     show_ = app_.add_subcommand("show", "Who holds a lock and who waits for it");
     show_->add_option("NAME", show_options_.name, "The lock")->required()->check(checked_name);
@@ -364,6 +351,8 @@ class Parser {
       options_.verb = unlock_options_;
     } else if (held_->parsed()) {
       options_.verb = held_options_;
+    } else if (barrier_->parsed()) {
+      options_.verb = barrier_verb_.options();
     } else if (list_->parsed()) {
       options_.verb = list_options_;
     } else if (show_->parsed()) {
@@ -418,6 +407,7 @@ class Parser {
   CLI::App* convert_ = nullptr;
   CLI::App* unlock_ = nullptr;
   CLI::App* held_ = nullptr;
+  CLI::App* barrier_ = nullptr;
   CLI::App* list_ = nullptr;
   CLI::App* show_ = nullptr;
   CLI::App* status_ = nullptr;
@@ -438,6 +428,7 @@ class Parser {
   ConvertOptions convert_options_;
   UnlockOptions unlock_options_;
   HeldOptions held_options_;
+  BarrierVerb barrier_verb_;
   ListOptions list_options_;
   ShowOptions show_options_;
   StatusOptions status_options_;

@@ -1,6 +1,8 @@
 // The command line of lockctl as values. Options stand before or after the names they go with.
 #pragma once
 
+#include <liblock/barrier.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -25,9 +27,27 @@ struct RunOptions {
   int busy_code = kBusy;
 };
 
+struct BarrierOptions {
+  enum class Action { wait, cancel, remove };
+  std::string name;
+  Action action = Action::wait;
+  bool force = false;  // Of remove: also if somebody is there.
+
+  // What the barrier is to be.
+  unsigned parties = 0;  // 0: all nodes of the lockspace.
+  bool nodes = false;
+  lock_barrier_on_death on_death = LOCK_BARRIER_BREAK;
+  unsigned patience_ms = 0;
+  bool keep = false;
+
+  std::optional<base::Duration> wait;  // None: until it is over.
+  std::optional<std::string> value;
+};
+
 struct ListOptions {
   std::string prefix;
   bool lockspaces = false;
+  bool barriers = false;
 };
 
 struct ShowOptions {
@@ -112,10 +132,10 @@ struct Options {
   std::string socket;
   std::string lockspace;  // Empty: every one for ls, "default" for the others.
   bool json = false;
-  std::variant<RunOptions, LockOptions, ConvertOptions, UnlockOptions, HeldOptions, ListOptions,
-               ShowOptions, StatusOptions, RingLogOptions, WhyOptions, DeadlocksOptions,
-               MembersOptions, WatchOptions, EvsJoinOptions, EvsSendOptions, EvsMembersOptions,
-               KeygenOptions, KeysOptions>
+  std::variant<RunOptions, LockOptions, ConvertOptions, UnlockOptions, HeldOptions, BarrierOptions,
+               ListOptions, ShowOptions, StatusOptions, RingLogOptions, WhyOptions,
+               DeadlocksOptions, MembersOptions, WatchOptions, EvsJoinOptions, EvsSendOptions,
+               EvsMembersOptions, KeygenOptions, KeysOptions>
       verb;
 };
 

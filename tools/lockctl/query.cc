@@ -1,5 +1,6 @@
 #include "tools/lockctl/query.h"
 
+#include <liblock/barrier.h>
 #include <liblock/query.h>
 
 #include <algorithm>
@@ -117,6 +118,39 @@ int add_lockspace(const lock_lockspace_item* item, void* arg) {
   lockspace.gid = item->gid;
   lockspace.permissions = item->permissions;
   static_cast<Lockspaces*>(arg)->lockspaces.push_back(std::move(lockspace));
+  return 0;
+}
+
+const char* name_of(lock_barrier_on_death on_death) {
+  switch (on_death) {
+    case LOCK_BARRIER_BREAK:
+      return "break";
+    case LOCK_BARRIER_SHRINK:
+      return "shrink";
+    case LOCK_BARRIER_WAIT:
+      return "wait";
+  }
+  return "?";
+}
+
+ListedBarrier::Round round_of(const lock_barrier_round& from) {
+  return {from.generation, from.arrived, from.missing};
+}
+
+int add_barrier(const lock_barrier_item* item, void* arg) {
+  const lock_barrier& about = item->about;
+  ListedBarrier barrier;
+  barrier.lockspace = about.lockspace;
+  barrier.name.assign(static_cast<const char*>(about.name), about.name_len);
+  barrier.parties = about.parties;
+  barrier.nodes = about.unit == LOCK_BARRIER_NODES;
+  barrier.on_death = name_of(about.on_death);
+  barrier.two_steps = (about.flags & LOCK_BARRIER_TWO_STEPS) != 0;
+  barrier.kept = (about.flags & LOCK_BARRIER_KEEP) != 0;
+  barrier.patience = std::chrono::milliseconds(about.patience_ms);
+  barrier.entering = round_of(item->entering);
+  barrier.inside = round_of(item->inside);
+  static_cast<BarrierListing*>(arg)->barriers.push_back(std::move(barrier));
   return 0;
 }
 
@@ -290,6 +324,19 @@ base::Result<Lockspaces, Failure> Query::lockspaces() {
   if (!stale) return base::error(stale.error());
   lockspaces.stale = *stale;
   return lockspaces;
+}
+
+base::Result<BarrierListing, Failure> Query::barriers(const std::string& lockspace,
+                                                      const std::string& prefix) {
+  BarrierListing listing;
+  const int error = lock_barriers(client_.get(), or_null(lockspace), &add_barrier, &listing);
+  if (error != 0) return base::error(failure(error));
+  const auto stale = is_stale();
+  if (!stale) return base::error(stale.error());
+  listing.stale = *stale;
+  std::erase_if(listing.barriers,
+                [&](const ListedBarrier& one) { return !one.name.starts_with(prefix); });
+  return listing;
 }
 
 base::Result<Waits, Failure> Query::waits() {

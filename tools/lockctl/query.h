@@ -23,6 +23,8 @@ class Query {
   base::Result<Showing, Failure> show(const std::string& lockspace, const std::string& name);
   base::Result<Deadlocks, Failure> deadlocks();
   base::Result<Lockspaces, Failure> lockspaces();
+  base::Result<BarrierListing, Failure> barriers(const std::string& lockspace,
+                                                 const std::string& prefix);
 
   // Where somebody waits now, in any lockspace; at most kWaitsMax resources.
   base::Result<Waits, Failure> waits();

@@ -83,7 +83,8 @@ class Wrapped {
     const bool interrupted = report.exit_code == kSignal + SIGINT;
     const bool lent = terminal.is_lent();
     terminal.take_back();
-    if (interrupted && terminal.is_ours()) die_of_interrupt(lent ? 0 : getpid());
+    // If ^C went to the command alone, it is our whole group's.
+    if (interrupted && terminal.is_ours()) die_of(SIGINT, lent ? 0 : getpid());
     return report;
   }
 
@@ -184,17 +185,6 @@ class Wrapped {
   // The daemon's word is awaited, so that who comes next finds the lock free. The work is done
   // either way.
   void release() { lock_release(held_.client.get(), &held_.grant); }
-
-  // A shell goes on with its script unless it sees that ^C has ended what it waits for. If ^C went
-  // to the command alone, `whom` is our whole group: 0.
-  static void die_of_interrupt(pid_t whom) {
-    std::signal(SIGINT, SIG_DFL);
-    sigset_t interrupt;
-    sigemptyset(&interrupt);
-    sigaddset(&interrupt, SIGINT);
-    ::kill(whom, SIGINT);
-    sigprocmask(SIG_UNBLOCK, &interrupt, nullptr);
-  }
 
   const RunOptions& options_;
   Held held_;

@@ -8,6 +8,7 @@ namespace {
 
 constexpr int kPassedOn[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
                              SIGUSR2, SIGALRM, SIGTSTP, SIGCONT, SIGWINCH};
+constexpr int kAsksToEnd[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 bool is_ignored(int signal) {
   struct sigaction action {};
@@ -16,11 +17,14 @@ bool is_ignored(int signal) {
 
 }  // namespace
 
-Signals::Signals() {
+const std::span<const int> Signals::kAll = kPassedOn;
+const std::span<const int> Signals::kToEnd = kAsksToEnd;
+
+Signals::Signals(std::span<const int> wanted) {
   sigset_t watched;
   sigemptyset(&watched);
   sigaddset(&watched, SIGCHLD);
-  for (const int signal : kPassedOn) {
+  for (const int signal : wanted) {
     if (!is_ignored(signal)) sigaddset(&watched, signal);
   }
   fd_ = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -38,6 +42,15 @@ std::optional<int> Signals::next() {
   signalfd_siginfo info{};
   if (read(fd_, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return std::nullopt;
   return static_cast<int>(info.ssi_signo);
+}
+
+void die_of(int signal, pid_t whom) {
+  std::signal(signal, SIG_DFL);
+  sigset_t only;
+  sigemptyset(&only);
+  sigaddset(&only, signal);
+  ::kill(whom, signal);
+  sigprocmask(SIG_UNBLOCK, &only, nullptr);
 }
 
 }  // namespace tools::lockctl

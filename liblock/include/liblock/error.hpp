@@ -40,6 +40,8 @@ enum class errc {
   in_progress = LOCK_ERROR_IN_PROGRESS,
   not_found = LOCK_ERROR_NOT_FOUND,
   exists = LOCK_ERROR_EXISTS,
+  broken = LOCK_ERROR_BROKEN,
+  different = LOCK_ERROR_DIFFERENT,
 };
 
 inline const std::error_category& category() noexcept {

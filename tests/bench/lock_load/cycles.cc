@@ -34,7 +34,7 @@ std::string formatted(const char* pattern, unsigned long long a, unsigned long l
 
 class Cycler {
  public:
-  Cycler(Loop& loop, const Cycles& cycles, Notes& notes, std::size_t number,
+  Cycler(load::Loop& loop, const Cycles& cycles, Notes& notes, std::size_t number,
          std::unique_ptr<Locks> locks)
       : loop_(loop),
         cycles_(cycles),
@@ -47,7 +47,7 @@ class Cycler {
     if (notes_.ending) return;
     ++notes_.under_way;
     const std::string name = next_name();
-    start_ = now();
+    start_ = load::now();
     locks_->acquire(name, [this] { on_granted(); });
   }
 
@@ -63,7 +63,7 @@ class Cycler {
 
   void on_granted() {
     if (notes_.counting) {
-      notes_.found.acquire.push_back(now() - start_);
+      notes_.found.acquire.push_back(load::now() - start_);
       if (notes_.last != number_) ++notes_.found.handovers;
     }
     notes_.last = number_;
@@ -72,14 +72,14 @@ class Cycler {
 
   void on_released() {
     --notes_.under_way;
-    if (notes_.counting) notes_.found.cycle.push_back(now() - start_);
+    if (notes_.counting) notes_.found.cycle.push_back(load::now() - start_);
     if (cycles_.pause.most == base::Duration(0)) return go_round();
     std::uniform_int_distribution<std::int64_t> pause(cycles_.pause.least.count(),
                                                       cycles_.pause.most.count());
-    loop_.call_at(now() + base::Duration(pause(random_)), [this] { go_round(); });
+    loop_.call_at(load::now() + base::Duration(pause(random_)), [this] { go_round(); });
   }
 
-  Loop& loop_;
+  load::Loop& loop_;
   const Cycles& cycles_;
   Notes& notes_;
   std::size_t number_;
@@ -89,14 +89,15 @@ class Cycler {
   base::Duration start_{0};
 };
 
-void turn_for(Loop& loop, base::Duration time) {
-  const base::Duration end = now() + time;
-  for (base::Duration left = time; left > base::Duration(0); left = end - now()) loop.turn(left);
+void turn_for(load::Loop& loop, base::Duration time) {
+  const base::Duration end = load::now() + time;
+  for (base::Duration left = time; left > base::Duration(0); left = end - load::now())
+    loop.turn(left);
 }
 
 }  // namespace
 
-Found measure(Loop& loop, const Cycles& cycles, const MakeLocks& make) {
+Found measure(load::Loop& loop, const Cycles& cycles, const MakeLocks& make) {
   Notes notes;
   std::vector<std::unique_ptr<Cycler>> cyclers;
   for (std::size_t i = 1; i <= cycles.clients; ++i)
@@ -104,12 +105,12 @@ Found measure(Loop& loop, const Cycles& cycles, const MakeLocks& make) {
   for (const auto& cycler : cyclers) cycler->go_round();
   turn_for(loop, std::min(cycles.time / 4, kStartMost));
 
-  const base::Duration start = now();
+  const base::Duration start = load::now();
   const base::Duration used = tools::read_clock(CLOCK_PROCESS_CPUTIME_ID);
   notes.counting = true;
   turn_for(loop, cycles.time);
   notes.counting = false;
-  notes.found.took = now() - start;
+  notes.found.took = load::now() - start;
   notes.found.processor_time = tools::read_clock(CLOCK_PROCESS_CPUTIME_ID) - used;
 
   notes.ending = true;

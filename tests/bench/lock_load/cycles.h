@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "tests/bench/load/loop.h"
 #include "tests/bench/lock_load/figures.h"
 #include "tests/bench/lock_load/locks.h"
-#include "tests/bench/lock_load/loop.h"
 #include "tests/bench/lock_load/redis_locks.h"
 
 namespace tests::lock_load {
@@ -32,6 +32,6 @@ struct Cycles {
 using MakeLocks = std::function<std::unique_ptr<Locks>(std::size_t client)>;
 
 // After a start that is not counted; in the end each client comes to the end of its cycle.
-Found measure(Loop& loop, const Cycles& cycles, const MakeLocks& make);
+Found measure(load::Loop& loop, const Cycles& cycles, const MakeLocks& make);
 
 }  // namespace tests::lock_load

@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "tests/bench/load/session_time.h"
 #include "tests/bench/lock_load/protobuf.h"
 
 namespace tests::lock_load {
@@ -19,12 +20,12 @@ std::string put_if_absent(const std::string& key, std::uint64_t lease) {
 
 }  // namespace
 
-EtcdLocks::EtcdLocks(Loop& loop, const std::string& address, EtcdRecipe recipe)
+EtcdLocks::EtcdLocks(load::Loop& loop, const std::string& address, EtcdRecipe recipe)
     : server_(loop, address), recipe_(recipe) {
-  const auto seconds = static_cast<std::uint64_t>(kSessionTime / std::chrono::seconds(1));
+  const auto seconds = static_cast<std::uint64_t>(load::kSessionTime / std::chrono::seconds(1));
   server_.call("/etcdserverpb.Lease/LeaseGrant", ProtoWriter().number(1, seconds).message(),
                [&](std::string_view answer) { lease_ = proto_number(answer, 2).value_or(0); });
-  loop.turn_until([&] { return lease_ != 0; }, kSessionTime, "LeaseGrant");
+  loop.turn_until([&] { return lease_ != 0; }, load::kSessionTime, "LeaseGrant");
 }
 
 void EtcdLocks::acquire(const std::string& name, Done granted) {

@@ -11,7 +11,7 @@ enum class EtcdRecipe { transaction, lock_service };
 
 class EtcdLocks : public Locks {
  public:
-  EtcdLocks(Loop& loop, const std::string& address, EtcdRecipe recipe);
+  EtcdLocks(load::Loop& loop, const std::string& address, EtcdRecipe recipe);
 
   void acquire(const std::string& name, Done granted) override;
   void release(Done released) override;

@@ -1,28 +1,19 @@
 #include "tests/bench/lock_load/figures.h"
 
-#include <algorithm>
-#include <cmath>
 #include <sstream>
 #include <stdexcept>
 
-namespace tests::lock_load {
+#include "tests/bench/load/quantile.h"
 
-base::Duration quantile(std::vector<base::Duration>& all, double part) {
-  const double rank = std::ceil(part * static_cast<double>(all.size()));
-  const auto index = static_cast<std::size_t>(std::max(rank, 1.0)) - 1;
-  const auto at = all.begin() + static_cast<std::ptrdiff_t>(std::min(index, all.size() - 1));
-  std::nth_element(all.begin(), at, all.end());
-  return *at;
-}
+namespace tests::lock_load {
 
 std::string line_of(Found found) {
   if (found.cycle.empty() || found.acquire.empty())
     throw std::runtime_error("not one cycle was completed");
   using Seconds = std::chrono::duration<double>;
-  using Microseconds = std::chrono::duration<double, std::micro>;
   const double seconds = Seconds(found.took).count();
   const auto microseconds = [](std::vector<base::Duration>& all, double part) {
-    return Microseconds(quantile(all, part)).count();
+    return load::microseconds(load::quantile(all, part));
   };
   std::ostringstream out;
   out << std::fixed;

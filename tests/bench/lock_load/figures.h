@@ -17,9 +17,6 @@ struct Found {
   base::Duration processor_time{0};  // Of this program.
 };
 
-// The value that `part` of all do not exceed. Reorders them; there has to be one.
-base::Duration quantile(std::vector<base::Duration>& all, double part);
-
 // "cycles_per_second=F handovers_per_second=F acquire_p50_us=F acquire_p99_us=F cycle_p50_us=F
 // cycle_p99_us=F load_percent=F", the last of one processor. Throws std::runtime_error if nobody
 // came round.

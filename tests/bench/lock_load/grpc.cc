@@ -81,7 +81,7 @@ void HeaderEncoder::add(std::string& out, std::size_t name_index, const std::str
   table_.push_back(entry);
 }
 
-Grpc::Grpc(Loop& loop, const std::string& address)
+Grpc::Grpc(load::Loop& loop, const std::string& address)
     : headers_(address),
       stream_(loop, address, [this](std::string_view bytes) { return take(bytes); }) {
   constexpr char kInitialWindowSize[] = {0, 4};

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tests/bench/lock_load/stream.h"
+#include "tests/bench/load/stream.h"
 
 namespace tests::lock_load {
 
@@ -33,7 +33,7 @@ class Grpc {
  public:
   using Answer = std::function<void(std::string_view message)>;
 
-  Grpc(Loop& loop, const std::string& address);
+  Grpc(load::Loop& loop, const std::string& address);
 
   // Throws from the loop if the answer is an error.
   void call(const std::string& path, std::string_view message, Answer answer);
@@ -51,7 +51,7 @@ class Grpc {
   std::size_t uncredited_ = 0;  // Bytes that the other side does not know to have been taken.
   std::string message_;         // With its head of five bytes.
   Answer answer_;
-  Stream stream_;
+  load::Stream stream_;
 };
 
 }  // namespace tests::lock_load

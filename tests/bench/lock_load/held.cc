@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "tests/bench/lock_load/ringlock_locks.h"
+#include "tests/bench/load/ringlock.h"
 
 namespace tests::lock_load {
 namespace {
@@ -26,13 +26,13 @@ void say(const std::string& line) {
 // One session that takes its share of the locks.
 class Holder {
  public:
-  Holder(Loop& loop, const std::string& socket, std::size_t first, std::size_t end)
-      : client_(connect_ringlock(socket)), next_(first), end_(end) {
+  Holder(load::Loop& loop, const std::string& socket, std::size_t first, std::size_t end)
+      : client_(load::connect_ringlock(socket)), next_(first), end_(end) {
     const auto count = [](lock_client*, const lock_grant* grant, void* arg) {
       *static_cast<std::size_t*>(arg) += grant != nullptr ? 1 : 0;
     };
     lock_on_lost(client_.get(), count, &lost_);
-    dispatch_in(loop, client_.get(), error_);
+    load::dispatch_in(loop, client_.get(), error_);
   }
 
   std::size_t lost() const { return lost_; }
@@ -43,7 +43,7 @@ class Holder {
       std::array<char, 32> name{};
       const int size = std::snprintf(name.data(), name.size(), "held-%011zu", next_++);
       ++under_way_;
-      require(
+      load::require(
           lock_acquire_async(client_.get(), nullptr, name.data(), static_cast<std::size_t>(size),
                              LOCK_MODE_EX, 0, &Holder::granted, this, nullptr),
           "acquire");
@@ -68,9 +68,9 @@ class Holder {
 // One that takes and gives back a lock all the time, and goes on when it loses it.
 class Watcher {
  public:
-  Watcher(Loop& loop, const std::string& socket, base::Duration least)
-      : client_(connect_ringlock(socket)), least_(least) {
-    dispatch_in(loop, client_.get(), error_);
+  Watcher(load::Loop& loop, const std::string& socket, base::Duration least)
+      : client_(load::connect_ringlock(socket)), least_(least) {
+    load::dispatch_in(loop, client_.get(), error_);
   }
 
   void go_round() {
@@ -80,7 +80,7 @@ class Watcher {
   }
 
   void finish() {
-    const base::Duration at = now();
+    const base::Duration at = load::now();
     note_gap(at);
     say("end " + std::to_string(at.count()) + " " + std::to_string(grants_) + " " +
         std::to_string(losses_));
@@ -90,7 +90,7 @@ class Watcher {
   static void granted(lock_client* client, int error, const lock_grant* grant, void* arg) {
     auto& self = *static_cast<Watcher*>(arg);
     if (error != 0) return self.on_loss();
-    const base::Duration at = now();
+    const base::Duration at = load::now();
     self.note_gap(at);
     self.last_ = at;
     if (++self.grants_ == 1) say("granted");
@@ -123,7 +123,7 @@ class Watcher {
 
 // Sets `ended` when nobody writes to standard input any more; until then `asked` for whatever is
 // written.
-void watch_input(Loop& loop, bool& ended, const Loop::Call& asked) {
+void watch_input(load::Loop& loop, bool& ended, const load::Loop::Call& asked) {
   loop.watch(STDIN_FILENO, [&loop, &ended, asked] {
     std::array<char, 64> ignored;
     if (read(STDIN_FILENO, ignored.data(), ignored.size()) > 0) return asked();
@@ -135,7 +135,7 @@ void watch_input(Loop& loop, bool& ended, const Loop::Call& asked) {
 }  // namespace
 
 void hold(const std::string& socket, std::size_t locks, std::size_t sessions) {
-  Loop loop;
+  load::Loop loop;
   std::vector<std::unique_ptr<Holder>> holders;
   for (std::size_t i = 0; i < sessions; ++i)
     holders.push_back(
@@ -159,7 +159,7 @@ void hold(const std::string& socket, std::size_t locks, std::size_t sessions) {
 }
 
 void watch(const std::string& socket, base::Duration least) {
-  Loop loop;
+  load::Loop loop;
   Watcher watcher(loop, socket, least);
   bool ended = false;
   watch_input(loop, ended, [] {});

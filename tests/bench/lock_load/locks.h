@@ -5,8 +5,6 @@
 #include <functional>
 #include <string>
 
-#include "base/time.h"
-
 namespace tests::lock_load {
 
 class Locks {
@@ -22,9 +20,5 @@ class Locks {
   // Gives back what it has; `released` is called when the service has said so.
   virtual void release(Done released) = 0;
 };
-
-// For services that keep a session by time: longer than any measurement, so that keeping it alive
-// costs nobody anything.
-constexpr base::Duration kSessionTime = std::chrono::seconds(30);
 
 }  // namespace tests::lock_load

@@ -10,10 +10,9 @@
 // most: before a client of redis tries again, and with `one` before it asks again. What the lines
 // of the answers say is in figures.h and held.h.
 #include <cstdio>
-#include <cstdlib>
-#include <exception>
-#include <stdexcept>
 
+#include "tests/bench/load/session_time.h"
+#include "tests/bench/load/words.h"
 #include "tests/bench/lock_load/cycles.h"
 #include "tests/bench/lock_load/etcd_locks.h"
 #include "tests/bench/lock_load/held.h"
@@ -25,38 +24,14 @@ namespace {
 
 constexpr std::size_t kClientsMost = 200;
 
-struct Usage : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-double number_of(const std::string& word, double least, double most) {
-  char* end = nullptr;
-  const double number = std::strtod(word.c_str(), &end);
-  if (word.empty() || *end != 0 || !(number >= least && number <= most))
-    throw Usage(word + ": not a number from " + std::to_string(least) + " to " +
-                std::to_string(most));
-  return number;
-}
-
-std::size_t count_of(const std::string& word, std::size_t least, std::size_t most) {
-  return static_cast<std::size_t>(
-      number_of(word, static_cast<double>(least), static_cast<double>(most)));
-}
-
-base::Duration time_of(const std::string& word, base::Duration unit, base::Duration most) {
-  const auto units = static_cast<double>(unit.count());
-  return base::Duration(static_cast<std::int64_t>(
-      number_of(word, 0, static_cast<double>(most.count()) / units) * units));
-}
-
 Names names_of(const std::string& word) {
   if (word == "known") return Names::known;
   if (word == "fresh") return Names::fresh;
   if (word == "one") return Names::one;
-  throw Usage(word + ": not known, fresh or one");
+  throw load::Usage(word + ": not known, fresh or one");
 }
 
-std::unique_ptr<Locks> locks_of(const std::string& system, Loop& loop, const Cycles& cycles,
+std::unique_ptr<Locks> locks_of(const std::string& system, load::Loop& loop, const Cycles& cycles,
                                 Pause retry, const std::vector<std::string>& addresses,
                                 std::size_t client) {
   const std::string& address = addresses[(client - 1) % addresses.size()];
@@ -64,7 +39,7 @@ std::unique_ptr<Locks> locks_of(const std::string& system, Loop& loop, const Cyc
   if (system == "zookeeper")
     return std::make_unique<ZooKeeperLocks>(loop, address, client, client <= addresses.size());
   if (system == "redis") return std::make_unique<RedisLocks>(loop, addresses, client, retry);
-  if (system != "etcd") throw Usage("no system is called " + system);
+  if (system != "etcd") throw load::Usage("no system is called " + system);
   const bool queue = cycles.names == Names::one;
   return std::make_unique<EtcdLocks>(loop, address,
                                      queue ? EtcdRecipe::lock_service : EtcdRecipe::transaction);
@@ -72,29 +47,29 @@ std::unique_ptr<Locks> locks_of(const std::string& system, Loop& loop, const Cyc
 
 void run(const std::vector<std::string>& words) {
   if (words.size() == 4 && words[0] == "hold") {
-    const std::size_t sessions = count_of(words[3], 1, 1000);
-    hold(words[1], count_of(words[2], 1, 65'536 * sessions), sessions);
+    const std::size_t sessions = load::count_of(words[3], 1, 1000);
+    hold(words[1], load::count_of(words[2], 1, 65'536 * sessions), sessions);
   } else if (words.size() == 3 && words[0] == "watch") {
-    watch(words[1], time_of(words[2], std::chrono::microseconds(1), std::chrono::seconds(1)));
+    watch(words[1], load::time_of(words[2], std::chrono::microseconds(1), std::chrono::seconds(1)));
   } else if (words.size() >= 8 && words[0] == "cycles") {
     Cycles cycles;
-    cycles.clients = count_of(words[2], 1, kClientsMost);
+    cycles.clients = load::count_of(words[2], 1, kClientsMost);
     cycles.names = names_of(words[3]);
     // No session may end meanwhile that nobody keeps alive.
-    cycles.time = time_of(words[4], std::chrono::seconds(1), kSessionTime / 3);
+    cycles.time = load::time_of(words[4], std::chrono::seconds(1), load::kSessionTime / 3);
     Pause retry;
-    retry.least = time_of(words[5], std::chrono::microseconds(1), std::chrono::seconds(1));
-    retry.most = time_of(words[6], std::chrono::microseconds(1), std::chrono::seconds(1));
-    if (retry.least > retry.most) throw Usage("the least pause is longer than the longest");
+    retry.least = load::time_of(words[5], std::chrono::microseconds(1), std::chrono::seconds(1));
+    retry.most = load::time_of(words[6], std::chrono::microseconds(1), std::chrono::seconds(1));
+    if (retry.least > retry.most) throw load::Usage("the least pause is longer than the longest");
     if (cycles.names == Names::one) cycles.pause = retry;
     const std::vector<std::string> addresses(words.begin() + 7, words.end());
-    Loop loop;
+    load::Loop loop;
     const auto make = [&](std::size_t client) {
       return locks_of(words[1], loop, cycles, retry, addresses, client);
     };
     std::puts(line_of(measure(loop, cycles, make)).c_str());
   } else {
-    throw Usage("cycles, hold or watch, with their words");
+    throw load::Usage("cycles, hold or watch, with their words");
   }
 }
 
@@ -102,14 +77,5 @@ void run(const std::vector<std::string>& words) {
 }  // namespace tests::lock_load
 
 int main(int argc, char** argv) {
-  try {
-    tests::lock_load::run({argv + 1, argv + argc});
-  } catch (const tests::lock_load::Usage& usage) {
-    std::fprintf(stderr, "lock_load: %s\n", usage.what());
-    return 64;
-  } catch (const std::exception& failure) {
-    std::fprintf(stderr, "lock_load: %s\n", failure.what());
-    return 69;
-  }
-  return 0;
+  return tests::load::run_program("lock_load", argc, argv, tests::lock_load::run);
 }

@@ -3,6 +3,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "tests/bench/load/session_time.h"
+
 namespace tests::lock_load {
 namespace {
 
@@ -12,7 +14,7 @@ constexpr std::string_view kRelease =
 
 }  // namespace
 
-Redis::Redis(Loop& loop, const std::string& address)
+Redis::Redis(load::Loop& loop, const std::string& address)
     : stream_(loop, address, [this](std::string_view bytes) { return take(bytes); }) {}
 
 void Redis::ask(const std::vector<std::string_view>& words, Answer answer) {
@@ -49,8 +51,8 @@ std::size_t Redis::take(std::string_view bytes) {
   }
 }
 
-RedisLocks::RedisLocks(Loop& loop, const std::vector<std::string>& servers, std::size_t number,
-                       Pause pause)
+RedisLocks::RedisLocks(load::Loop& loop, const std::vector<std::string>& servers,
+                       std::size_t number, Pause pause)
     : loop_(loop),
       majority_(servers.size() / 2 + 1),
       number_(number),
@@ -64,7 +66,7 @@ RedisLocks::RedisLocks(Loop& loop, const std::vector<std::string>& servers, std:
       ++loaded;
     });
   }
-  loop.turn_until([&] { return loaded == servers.size(); }, kSessionTime, "SCRIPT LOAD");
+  loop.turn_until([&] { return loaded == servers.size(); }, load::kSessionTime, "SCRIPT LOAD");
 }
 
 void RedisLocks::acquire(const std::string& name, Done granted) {
@@ -75,7 +77,7 @@ void RedisLocks::acquire(const std::string& name, Done granted) {
 
 void RedisLocks::try_it() {
   static const std::string time_to_live =
-      std::to_string(kSessionTime / std::chrono::milliseconds(1));
+      std::to_string(load::kSessionTime / std::chrono::milliseconds(1));
   ++attempt_;
   good_ = bad_ = 0;
   // Twenty bytes that nobody else has.
@@ -96,7 +98,7 @@ void RedisLocks::on_answer(std::uint64_t attempt, bool good) {
   if (servers_.size() > 1) give_back([](bool, std::string_view) {});
   ++attempt_;
   std::uniform_int_distribution<std::int64_t> pause(pause_.least.count(), pause_.most.count());
-  loop_.call_at(now() + base::Duration(pause(random_)), [this] { try_it(); });
+  loop_.call_at(load::now() + base::Duration(pause(random_)), [this] { try_it(); });
 }
 
 void RedisLocks::release(Done released) {

@@ -8,8 +8,8 @@
 #include <random>
 #include <vector>
 
+#include "tests/bench/load/stream.h"
 #include "tests/bench/lock_load/locks.h"
-#include "tests/bench/lock_load/stream.h"
 
 namespace tests::lock_load {
 
@@ -19,14 +19,14 @@ class Redis {
   // `good`: the answer is OK, a string, or a number that is not 0.
   using Answer = std::function<void(bool good, std::string_view text)>;
 
-  Redis(Loop& loop, const std::string& address);
+  Redis(load::Loop& loop, const std::string& address);
   void ask(const std::vector<std::string_view>& words, Answer answer);
 
  private:
   std::size_t take(std::string_view bytes);
 
   std::deque<Answer> awaited_;
-  Stream stream_;
+  load::Stream stream_;
 };
 
 struct Pause {
@@ -37,7 +37,8 @@ struct Pause {
 class RedisLocks : public Locks {
  public:
   // `number` is no other client's. Between two tries it pauses for a random time.
-  RedisLocks(Loop& loop, const std::vector<std::string>& servers, std::size_t number, Pause pause);
+  RedisLocks(load::Loop& loop, const std::vector<std::string>& servers, std::size_t number,
+             Pause pause);
 
   void acquire(const std::string& name, Done granted) override;
   void release(Done released) override;
@@ -47,7 +48,7 @@ class RedisLocks : public Locks {
   void on_answer(std::uint64_t attempt, bool good);
   void give_back(const Redis::Answer& answer);
 
-  Loop& loop_;
+  load::Loop& loop_;
   std::vector<std::unique_ptr<Redis>> servers_;
   std::size_t majority_;
   std::string script_;  // As the servers call it.

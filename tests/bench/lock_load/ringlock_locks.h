@@ -3,21 +3,14 @@
 
 #include <liblock/lock.h>
 
+#include "tests/bench/load/ringlock.h"
 #include "tests/bench/lock_load/locks.h"
-#include "tests/bench/lock_load/loop.h"
-#include "tools/client.h"
 
 namespace tests::lock_load {
 
-// For whoever uses liblock directly, too. Callbacks must not throw, so they note an error, which
-// the loop throws afterwards.
-tools::Client connect_ringlock(const std::string& socket);
-void dispatch_in(Loop& loop, lock_client* client, const int& noted_error);
-void require(int error, const char* what);
-
 class RinglockLocks : public Locks {
  public:
-  RinglockLocks(Loop& loop, const std::string& socket);
+  RinglockLocks(load::Loop& loop, const std::string& socket);
 
   void acquire(const std::string& name, Done granted) override;
   void release(Done released) override;

@@ -338,6 +338,7 @@ TEST_CASE("who is inside hears that it broke, and again when it leaves") {
   generation = enter(client, third);
   const lock_barrier barrier = barrier_of(2);
   CHECK(lock_barrier_cancel(third.get(), &barrier) == 0);
+  CHECK(lock_barrier_cancel(client.get(), &barrier) == LOCK_ERROR_NOT_FOUND);  // And has read it.
   CHECK(leave(client, generation).error == LOCK_ERROR_BROKEN);
   CHECK(lock_dispatch(client.get()) == 0);
   CHECK(told.calls == 1);

@@ -14,6 +14,8 @@ constexpr base::Instant kStamp{base::Duration{0x0102030405060708},
 
 constexpr Processor kProcessor{NodeId{3}, base::Incarnation{44}};
 
+constexpr BarrierConfig kBarrier{4096, BarrierUnit::node, BarrierOnDeath::wait, true, false, 7};
+
 template <std::size_t size>
 std::array<std::byte, size> counted(int from) {
   std::array<std::byte, size> bytes{};
@@ -34,6 +36,8 @@ std::vector<Request> requests() {
   Hello resume = open;
   resume.kind = HelloKind::resume;
   resume.resume = {SessionId{9}, counted<16>(40), 3};
+  const std::string barrier(kBarrierNameBytesMax, '\0');
+  const std::string value(kBarrierValueBytesMax, 'v');
   return {
       open,
       resume,
@@ -60,7 +64,19 @@ std::vector<Request> requests() {
       WhyQuery{9, 3},
       DeadlockQuery{10, 2},
       LockspacesQuery{11, lockspace},
-      Watch{12, 5, lockspace, resource, true}};
+      Watch{12, 5, lockspace, resource, true},
+      BarrierCreate{RequestId{7}, RequestId{5}, kStamp, lockspace, barrier, kBarrier},
+      BarrierChange{RequestId{7}, RequestId{5}, kStamp, lockspace, barrier,
+                    BarrierAttribute::patience, 3},
+      BarrierArrive{RequestId{7}, RequestId{5}, kStamp, lockspace, barrier, kBarrier, value},
+      BarrierArrive{RequestId{7}, RequestId{5}, kStamp, "s", "b", {}, ""},
+      BarrierLeave{RequestId{7}, RequestId{5}, kStamp, BarrierGeneration{4}, value},
+      BarrierWithdraw{RequestId{7}, RequestId{5}, kStamp, lockspace, barrier, RequestId{3}},
+      BarrierCancel{RequestId{7}, RequestId{5}, kStamp, lockspace, barrier},
+      BarrierDelete{RequestId{7}, RequestId{5}, kStamp, lockspace, barrier, true},
+      BarrierConfirm{BarrierGeneration{4}, BarrierStep::leave},
+      BarrierMore{BarrierGeneration{4}, BarrierStep::leave, SessionId{9}},
+      BarriersQuery{13, lockspace, lockspace, barrier}};
 }
 
 // The same, with lists at their limit or short.
@@ -125,12 +141,32 @@ std::vector<Response> responses(bool full) {
   why.changes.assign(count(kMembersMax), WhyMember{kProcessor, true, longest});
   const LockspaceState lockspace{std::string(kLockspaceBytesMax, 's'), 5, true, slots, slots};
   const std::vector<NodeId> nodes(count(kMembersMax), NodeId{4});
+  BarrierOutcome outcome{RequestId{7},
+                         BarrierGeneration{4},
+                         BarrierStep::leave,
+                         BarrierEnding::deleted,
+                         {5, NodeId{1}, 6},
+                         8,
+                         99,
+                         {},
+                         4096,
+                         {}};
+  outcome.lost.assign(count(kBarrierLostMax), {SessionId{6}, kProcessor});
+  outcome.members.assign(count(kBarrierMembersMax),
+                         {SessionId{6}, kProcessor, std::string(kBarrierValueBytesMax, 'v')});
+  const BarrierRound round{BarrierGeneration{4}, 5, 6};
+  BarriersPage barriers{14, true, true, {}};
+  barriers.items.assign(count(kBarriersMax),
+                        {std::string(kLockspaceBytesMax, 's'),
+                         std::string(kBarrierNameBytesMax, 'b'), kBarrier, round, round});
+  barriers.items.back().inside.reset();
   return {
       Welcome{kVersion, NodeId{3}, true, SessionId{9}, counted<16>(40), 3, note.remaining, true,
               note},
       Refused{Refusal::limit, std::string(kAdviceBytesMax, 'a')},
       Reply{RequestId{7}, Answer::not_permitted, Mode::pr, Token{99}, 7, counted<32>(6), note,
             "advice"},
+      Reply{RequestId{7}, Answer::full, Mode::nl, Token{}, 0, {}, note, ""},
       Reply{RequestId{7}, Answer::granted, Mode::pr, Token{99}, 0, {}, note, ""},
       Blocks{RequestId{7}, Token{99}, Mode::ex},
       deadlock,
@@ -163,7 +199,9 @@ std::vector<Response> responses(bool full) {
                        {kProcessor}},
       ring,
       log,
-      why};
+      why,
+      outcome,
+      barriers};
 }
 
 template <typename Message>
@@ -287,6 +325,27 @@ TEST_CASE("values that there are not are refused") {
   CHECK(refused(leave, 33, 2));       // A flag is 0 or 1.
   CHECK(refused(acquire, 24, 0x80));  // A clock beyond all years.
 
+  const BarrierArrive arrive{RequestId{7}, RequestId{5}, kStamp, "s", "b", kBarrier, ""};
+  CHECK(refused(arrive, 39, 2));  // Whether a barrier is described is 0 or 1,
+  CHECK(refused(arrive, 44, 2));  // a unit, too,
+  CHECK(refused(arrive, 45, 3));  // what a death does 0 to 2.
+  const BarrierChange change{RequestId{7}, RequestId{5}, kStamp, "s", "b", {}, 0};
+  CHECK(refused(change, 39, 3));  // An attribute.
+  CHECK(refused(BarrierConfirm{BarrierGeneration{4}, BarrierStep::enter}, 9, 2));
+
+  const auto refused_response = [](Response response, std::size_t at, int value) {
+    base::Buffer frame = frame_of(response);
+    frame[kFrameHeaderBytes + at] = static_cast<std::byte>(value);
+    return !decode_response(content_of(frame)).has_value();
+  };
+  CHECK(refused_response(BarrierOutcome{}, 17, 2));  // A step.
+  CHECK(refused_response(BarrierOutcome{}, 18, 5));  // How it ended.
+  CHECK_FALSE(refused_response(BarrierOutcome{}, 18, 4));
+  Reply full;
+  full.answer = Answer::full;
+  CHECK_FALSE(refused_response(full, 9, 27));
+  CHECK(refused_response(full, 9, 28));
+
   // A name over its limit, well-formed otherwise.
   base::Buffer content;
   base::ByteWriter writer(content);
@@ -308,6 +367,43 @@ TEST_CASE("a list longer than its limit is refused before anything is reserved f
   writer.u64(0);
   writer.u16(0xffff);
   CHECK_FALSE(decode_response(content).has_value());
+}
+
+TEST_CASE("an outcome with too many deaths or members is refused") {
+  const auto refused = [](std::size_t lost, std::size_t members) {
+    base::Buffer content;
+    base::ByteWriter writer(content);
+    const auto processor = [&writer] {
+      writer.u32(3);
+      writer.u64(44);
+    };
+    writer.u8(94);
+    writer.u64(7);  // Request, generation.
+    writer.u64(4);
+    writer.u8(0);  // Step, ending.
+    writer.u8(1);
+    writer.u64(5);  // Ring.
+    writer.u32(1);
+    writer.u64(6);
+    writer.u64(8);  // Membership, losses.
+    writer.u64(lost);
+    writer.u16(static_cast<std::uint16_t>(lost));
+    for (std::size_t i = 0; i < lost; ++i) {
+      writer.u64(i);
+      processor();
+    }
+    writer.u32(4096);
+    writer.u16(static_cast<std::uint16_t>(members));
+    for (std::size_t i = 0; i < members; ++i) {
+      writer.u64(i);
+      processor();
+      writer.u16(0);
+    }
+    return !decode_response(content).has_value();
+  };
+  CHECK_FALSE(refused(kBarrierLostMax, kBarrierMembersMax));
+  CHECK(refused(kBarrierLostMax + 1, 0));
+  CHECK(refused(0, kBarrierMembersMax + 1));
 }
 
 TEST_CASE("a stream is cut into frames wherever its pieces end") {

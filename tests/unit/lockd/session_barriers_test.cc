@@ -97,6 +97,19 @@ TEST_CASE("an arrival is answered, and its outcome told behind the answer, with 
   CHECK(to_a == to_b);
 }
 
+TEST_CASE("an outcome is told once, also to who came last") {
+  Pair pair;
+  arrive(pair.cluster, *pair.a, 2);
+  arrive(pair.cluster, *pair.b, 2);
+  for (Client* client : {pair.a, pair.b}) {
+    const BarrierOutcome outcome = client->next<BarrierOutcome>().value();
+    CHECK_FALSE(client->next<BarrierOutcome>().has_value());
+    confirm(*client, outcome);
+    pair.cluster.pass(20ms);
+    CHECK_FALSE(client->next<BarrierOutcome>().has_value());
+  }
+}
+
 TEST_CASE("an outcome is kept until it was confirmed, and its receipts are ordered together") {
   Pair pair;
   arrive(pair.cluster, *pair.a, 2);

@@ -80,6 +80,41 @@ TEST_CASE("keys asks the daemon, or looks at a file, or changes it in one way") 
   CHECK(keys_of({"keys", "f", "--remove", "65535"}).id == 65535);
 }
 
+TEST_CASE("a barrier is waited at, cancelled or deleted") {
+  const auto barrier_of = [](std::initializer_list<const char*> arguments) {
+    const auto options = parse(arguments);
+    REQUIRE(options.has_value());
+    return std::get<BarrierOptions>(options->verb);
+  };
+  const BarrierOptions plain = barrier_of({"barrier", "b", "--parties", "3"});
+  CHECK(plain.action == BarrierOptions::Action::wait);
+  CHECK(plain.name == "b");
+  CHECK(plain.parties == 3);
+  CHECK(!plain.nodes);
+  CHECK(plain.on_death == LOCK_BARRIER_BREAK);
+  CHECK(plain.patience_ms == 0);
+  CHECK(!plain.keep);
+  CHECK(!plain.wait.has_value());
+  CHECK(!plain.value.has_value());
+  const BarrierOptions full =
+      barrier_of({"barrier", "-p", "all", "--nodes", "--on-death", "shrink", "--patience", "0.0001",
+                  "--keep", "--wait", "2s", "--value", "0x00ff", "b"});
+  CHECK(full.parties == 0);
+  CHECK(full.nodes);
+  CHECK(full.on_death == LOCK_BARRIER_SHRINK);
+  CHECK(full.patience_ms == 1);
+  CHECK(full.keep);
+  CHECK(full.wait == 2s);
+  CHECK(full.value == std::string("\0\xff", 2));
+  CHECK(barrier_of({"barrier", "b", "-p", "2", "--value", ""}).value == "");
+  CHECK(barrier_of({"barrier", "b", "-p", "2", "--on-death", "wait"}).on_death ==
+        LOCK_BARRIER_WAIT);
+  CHECK(barrier_of({"barrier", "b", "--cancel"}).action == BarrierOptions::Action::cancel);
+  const BarrierOptions removed = barrier_of({"barrier", "b", "--delete", "--force"});
+  CHECK(removed.action == BarrierOptions::Action::remove);
+  CHECK(removed.force);
+}
+
 TEST_CASE("a wrong line is a usage error that says what to do") {
   for (const auto& answer : {parse({}),
                              parse({"run"}),
@@ -103,7 +138,24 @@ TEST_CASE("a wrong line is a usage error that says what to do") {
                              parse({"keys", "f", "--use", "0"}),
                              parse({"keys", "f", "--use", "65536"}),
                              parse({"keys", "f", "--add", "--use", "1"}),
-                             parse({"keys", "--remove", "1"})}) {
+                             parse({"keys", "--remove", "1"}),
+                             parse({"barrier"}),
+                             parse({"barrier", "b"}),
+                             parse({"barrier", "b", "--parties", "0"}),
+                             parse({"barrier", "b", "--parties", "4097"}),
+                             parse({"barrier", "b", "--parties", "3x"}),
+                             parse({"barrier", "b", "--parties", "all"}),
+                             parse({"barrier", "b", "--wait", "1s"}),
+                             parse({"barrier", "b", "-p", "2", "--cancel"}),
+                             parse({"barrier", "b", "--cancel", "--delete"}),
+                             parse({"barrier", "b", "--force"}),
+                             parse({"barrier", "b", "-p", "2", "--on-death", "shrink"}),
+                             parse({"barrier", "b", "-p", "2", "--on-death", "cry"}),
+                             parse({"barrier", "b", "-p", "2", "--patience", "0"}),
+                             parse({"barrier", "b", "-p", "2", "--patience", "31d"}),
+                             parse({"barrier", "b", "-p", "2", "--patience", "800h"}),
+                             parse({"barrier", "b", "-p", "2", "--value", "0x1"}),
+                             parse({"ls", "--barriers", "--lockspaces"})}) {
     REQUIRE(!answer.has_value());
     CHECK(answer.error().exit_code == kUsage);
     CHECK(answer.error().text.find("lockctl --help") != std::string::npos);
