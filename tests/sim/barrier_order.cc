@@ -188,7 +188,7 @@ void BarrierChecker::Impl::take_arrival(Command& command, Barrier& barrier,
            !barrier.inside->has_left(session);
   };
   if (!barrier.entering) {
-    barrier.entering.emplace();
+    barrier.entering = Round{};
     command.opening = asked.name;
   }
   const Participant one{asked.request, command.applied.sender, asked.value};
@@ -309,7 +309,7 @@ void BarrierChecker::Impl::end_step(Command& command, const StepEnded& ended,
   Round round = std::move(*open);
   open.reset();
   if (enters && ending == BarrierEnding::released && barrier.config.two_steps) {
-    barrier.inside.emplace();
+    barrier.inside = Round{};
     barrier.inside->generation = key.generation;
     for (const auto& [session, one] : round.participants) {
       barrier.inside->participants.emplace(session, Participant{{}, one.at, {}});
