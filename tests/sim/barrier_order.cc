@@ -482,7 +482,9 @@ void BarrierChecker::Impl::check_due(Command& command) {
 // Where nothing hinders it, a time-out comes.
 void BarrierChecker::Impl::check_patience(const Command& command) {
   if (!whole_since_ || command.late) return;
-  for (const auto& [name, barrier] : command.table.barriers) {
+  for (const auto& entry : command.table.barriers) {
+    const BarrierName& name = entry.first;
+    const Barrier& barrier = entry.second;
     if (barrier.config.patience == 0) continue;
     const auto check = [&](const std::optional<Round>& round, BarrierStep step) {
       if (!round) return;
