@@ -15,6 +15,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "check.h"
@@ -92,6 +93,12 @@ int main(int argc, char** argv) try {
   tell(std::string("REFUSED by the disk: ") + refused.what());
   return kShutOut;
 } catch (const std::exception& error) {
+  // A lock that was lost while the library waited for something.
+  const auto* system = dynamic_cast<const std::system_error*>(&error);
+  if (system != nullptr && system->code() == ringlock::errc::lost) {
+    tell(std::string("LOST: ") + error.what() + "; nothing more is written");
+    return kShutOut;
+  }
   std::fprintf(stderr, "journal_recovery: %s\n", error.what());
   return 1;
 }
