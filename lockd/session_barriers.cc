@@ -33,7 +33,7 @@ protocol::BarrierOutcome part_of(const barrier::Outcome& outcome, SessionId afte
   protocol::BarrierOutcome part;
   part.ending = outcome.ending;
   part.ring = outcome.ring;
-  part.membership = outcome.membership;
+  part.membership = outcome.membership + (MUTANT("canary_barriers") ? 1 : 0);
   part.losses = outcome.losses;
   for (const barrier::Lost& lost : outcome.lost) part.lost.push_back({lost.session, lost.at});
   part.members_total = static_cast<std::uint32_t>(outcome.members.size());

@@ -90,9 +90,7 @@ void State::apply_departures(const RingId& ring, std::span<const Departure> depa
   }
   std::vector<Processor> failed;
   for (const Departure& departure : departures) failed.push_back(departure.processor);
-  for (const std::string& lockspace : depart_from_lockspaces(departures, effects)) {
-    change_barrier_members(lockspace, failed, effects);
-  }
+  depart_from_lockspaces(failed, effects);
 }
 
 void State::start_cold(RingId ring, std::uint64_t token_base, base::Duration longest_lease) {

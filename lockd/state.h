@@ -387,8 +387,7 @@ class State {
   Status leave(const Step& step, const Session& session, const LeaveLockspace& leave);
   std::uint64_t generation_of(const std::string& name) const;
   void tell_lockspace(const std::string& name, Effects& effects);
-  std::vector<std::string> depart_from_lockspaces(std::span<const Departure> departures,
-                                                  Effects& effects);
+  void depart_from_lockspaces(const std::vector<Processor>& failed, Effects& effects);
   void settle_lockspaces(Effects& effects);
 
   // Barriers: state_barriers.cc.

@@ -126,17 +126,17 @@ void State::tell_lockspace(const std::string& name, Effects& effects) {
   }
 }
 
-// Returns the lockspaces whose members have changed.
-std::vector<std::string> State::depart_from_lockspaces(std::span<const Departure> departures,
-                                                       Effects& effects) {
+void State::depart_from_lockspaces(const std::vector<Processor>& failed, Effects& effects) {
   std::set<std::string> changed;
-  for (const Departure& departure : departures) {
-    const auto names = lockspaces_.depart(departure.processor);
+  for (const Processor& processor : failed) {
+    const auto names = lockspaces_.depart(processor);
     changed.insert(names.begin(), names.end());
   }
-  for (const std::string& name : changed) tell_lockspace(name, effects);
+  for (const std::string& name : changed) {
+    tell_lockspace(name, effects);
+    change_barrier_members(name, failed, effects);
+  }
   settle_lockspaces(effects);
-  return {changed.begin(), changed.end()};
 }
 
 // A member that failed is recovered when all its locks are freed, but those of sessions that were
@@ -149,7 +149,11 @@ void State::settle_lockspaces(Effects& effects) {
     if (waited_for && !MUTANT("lockspace_recovered_too_early")) gone.erase(session.at);
   }
   for (const Processor& processor : gone) {
-    for (const std::string& name : lockspaces_.settle(processor)) tell_lockspace(name, effects);
+    for (const std::string& name : lockspaces_.settle(processor)) {
+      tell_lockspace(name, effects);
+      // The last one takes the lockspace with it, and whoever still used it is in none.
+      if (!lockspaces_.find(name)) change_barrier_members(name, {}, effects);
+    }
   }
 }
 

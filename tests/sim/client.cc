@@ -55,6 +55,10 @@ Client::Client(std::size_t machine, const VirtualClock& clock, base::Random rand
       number_(number),
       wire_(client_config(random_)) {}
 
+void Client::take_part(const BarrierPlan& plan, BarrierChecker& checker, Coverage& coverage) {
+  barriers_.emplace(plan, clock_, random_, checker, coverage, wire_, number_);
+}
+
 void Client::take_events(Duration now) {
   while (auto event = wire_.poll_event()) {
     if (wire_.session() && wire_.session() != session_ &&
@@ -72,7 +76,9 @@ void Client::take_events(Duration now) {
 }
 
 void Client::hear(Duration now, const liblock::Event& event) {
-  if (const auto* one = std::get_if<liblock::Granted>(&event)) {
+  if (barriers_ && barriers_->hear(now, event)) {
+    last_event = "hears of a barrier";
+  } else if (const auto* one = std::get_if<liblock::Granted>(&event)) {
     granted(now, *one);
   } else if (const auto* all = std::get_if<liblock::GrantedAll>(&event)) {
     for (const liblock::Granted& part : all->parts) granted(now, part);
@@ -203,6 +209,7 @@ bool Client::tell_deadline(Duration now, base::RequestId id) {
 // Requests that waited in a session that ended go on in the next.
 void Client::on_session(Duration now) {
   const auto before = std::exchange(session_, wire_.session());
+  if (barriers_) barriers_->on_session(*session_);
   for (const auto& [id, request] : requests_) {
     if (request.granted) continue;
     if (before) checker_.client_failed(now, {*before, id});
@@ -218,7 +225,17 @@ void Client::ask(Duration now, base::RequestId id) {
                         request.first, request.parts});
 }
 
+void Client::wind_down() {
+  winding_down_ = true;
+  if (barriers_) barriers_->wind_down();
+}
+
+bool Client::at_rest() const {
+  return requests_.empty() && operations_.empty() && (!barriers_ || barriers_->at_rest());
+}
+
 bool Client::waits() const {
+  if (barriers_ && !barriers_->at_rest()) return true;
   for (const auto& [id, request] : requests_) {
     if (!request.granted || request.conversion) return true;
   }
@@ -232,6 +249,7 @@ void Client::end(base::RequestId id) {
 void Client::die(Duration now) {
   if (session_) checker_.client_closed(now, *session_);
   checker_.client_gone(number_);
+  if (barriers_) barriers_->die();
 }
 
 std::vector<LeftBehind> Client::left_behind() const {

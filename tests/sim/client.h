@@ -13,6 +13,7 @@
 
 #include "base/random.h"
 #include "liblock/client_machine.h"
+#include "tests/sim/barrier_script.h"
 #include "tests/sim/lock_checker.h"
 #include "tests/sim/resource.h"
 #include "tests/sim/run_options.h"
@@ -37,6 +38,9 @@ class Client {
   Client(std::size_t machine, const VirtualClock& clock, base::Random random, LockChecker& checker,
          Resources& resources, const Traffic& traffic, std::uint64_t number);
 
+  // It is one of those that are at barriers, and takes no locks.
+  void take_part(const BarrierPlan& plan, BarrierChecker& checker, Coverage& coverage);
+
   // Whose clocks it has.
   std::size_t machine() const { return machine_; }
   liblock::ClientMachine& wire() { return wire_; }
@@ -51,10 +55,10 @@ class Client {
   // No new locks; what is held is given back, and so is in the end what the patient wait for.
   // Locks that are kept until somebody waits for them are kept on, so that it shows whether who
   // keeps them is told; until let_go().
-  void wind_down() { winding_down_ = true; }
+  void wind_down();
   void let_go() { letting_go_ = true; }
   bool waits() const;
-  bool at_rest() const { return requests_.empty() && operations_.empty(); }
+  bool at_rest() const;
 
   // Ends what dead processes of these nodes have left behind.
   void drop_orphans(Duration now, base::NodeId node);
@@ -145,6 +149,7 @@ class Client {
   const Traffic traffic_;
   const std::uint64_t number_;
   liblock::ClientMachine wire_;
+  std::optional<BarrierScript> barriers_;
   std::optional<base::SessionId> session_;
   std::map<base::RequestId, Request> requests_;
   Duration next_act_{};

@@ -38,6 +38,11 @@ bool writes(dlm::Mode mode) {
 }  // namespace
 
 void Client::act(Duration now) {
+  if (barriers_) {
+    barriers_->act(now);
+    next_act_ = now + random_.between(milliseconds(5), milliseconds(120));
+    return;
+  }
   for (const auto& [id, request] : std::map(requests_)) {
     const auto own = requests_.find(id);
     if (own == requests_.end()) continue;

@@ -15,6 +15,9 @@ std::unique_ptr<Client> World::new_client(std::size_t index) {
       std::make_unique<Client>(machine, machines_[machine]->clock(), random_.fork(), lock_checker_,
                                resources_, options_.traffic, ++clients_made_);
   client->roams = random_.chance(1, 3);
+  if (index >= options_.clients) {
+    client->take_part(barrier_plan_, barrier_checker_, coverage_);
+  }
   return client;
 }
 

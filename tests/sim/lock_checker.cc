@@ -83,6 +83,11 @@ void LockChecker::Impl::installed(TrueTime at, const Processor& by,
   replica.active = false;
 }
 
+bool LockChecker::Impl::is_active(const Processor& replica) const {
+  const auto found = replicas_.find(replica);
+  return found != replicas_.end() && found->second.active;
+}
+
 void LockChecker::Impl::told(TrueTime at, const Processor& by, LockName name, bool lease_live) {
   if (!replicas_[by].active) {
     report("NPG", text(at) + text(name) + " was told by " + base::to_string(by) +
@@ -190,6 +195,13 @@ void LockChecker::activated(TrueTime at, const Processor& by, ConfigurationKind 
 }
 void LockChecker::applied(const Applied& applied) {
   impl_->applied(applied);
+}
+
+void LockChecker::set_listener(OrderListener* listener) {
+  impl_->listener = listener;
+}
+bool LockChecker::is_active(const base::Processor& replica) const {
+  return impl_->is_active(replica);
 }
 
 bool LockChecker::violated() const {

@@ -22,6 +22,7 @@
 #include "dlm/lock.h"
 #include "evs/event.h"
 #include "tests/sim/evs_checker.h"
+#include "tests/sim/order_listener.h"
 
 namespace sim {
 
@@ -95,6 +96,8 @@ struct OrderedEnd {
   bool with_node = false;  // No lock of it stays as an orphan.
 };
 
+struct OrderedBarriers;  // tests/sim/barrier_checker.h
+
 // A replica that holds a table applied a command.
 struct Applied {
   TrueTime at{};
@@ -114,6 +117,9 @@ struct Applied {
   std::vector<dlm::Deadlock> deadlocks{};
   std::vector<LockspaceSeen> lockspaces{};
   std::vector<base::Processor> failed{};  // Of all lockspaces.
+
+  // For who listens to the order; none if nobody asks about barriers.
+  std::shared_ptr<const OrderedBarriers> barriers{};
 };
 
 // The content of the command that makes an epoch active.
@@ -219,6 +225,12 @@ class LockChecker {
                  const Activation& activation);
 
   void applied(const Applied& applied);
+
+  // Who is told of the order as it is found. To be set before anything else is told.
+  void set_listener(OrderListener* listener);
+
+  // Whether this replica is in a regular configuration of an active epoch.
+  bool is_active(const base::Processor& replica) const;
 
   bool violated() const;
 

@@ -125,7 +125,10 @@ class LockChecker::Impl {
   void activated(TrueTime at, const Processor& by, ConfigurationKind kind,
                  const Activation& activation);
   void applied(const Applied& applied);
+  bool is_active(const Processor& replica) const;
   void check_succession();
+
+  OrderListener* listener = nullptr;
 
   std::vector<Violation> violations;
 

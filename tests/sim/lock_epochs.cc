@@ -93,6 +93,7 @@ void LockChecker::Impl::begin_epoch(TrueTime at, Epoch& epoch) {
   if (!activation.cold) return;
   last_cold_ = activation.epoch;
   begin_empty();
+  if (listener != nullptr) listener->began_empty(activation.epoch);
 }
 
 void LockChecker::Impl::begin_empty() {

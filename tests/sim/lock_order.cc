@@ -84,6 +84,7 @@ void LockChecker::Impl::apply_in_order(const Applied& applied) {
     return;
   }
   frontier_ = applied.place;
+  if (listener != nullptr) listener->ordered(applied);
   for (const auto& [session, daemon] : applied.attached) {
     sessions_[session].at = daemon;
     sessions_[session].attached_by = applied.place;
@@ -143,6 +144,7 @@ void LockChecker::Impl::apply_in_order(const Applied& applied) {
 // grants.
 void LockChecker::Impl::apply_after_cold(const Applied& applied) {
   order_.emplace(applied.place, outcome_of(applied));
+  if (listener != nullptr) listener->ordered(applied);
   for (const auto& [effect, resource] : applied.effects) {
     if (effect.kind != dlm::Effect::Kind::granted) continue;
     Lock& lock = locks_[effect.lock];

@@ -109,7 +109,7 @@ void Machine::start(Duration true_time) {
   const Instant now = clock_.at(true_time);
   evs::TraceSink* trace = this;
   life_ = std::make_unique<Life>(config_, random_, now, seal_checker_, trace);
-  if (options_.workload == Workload::cluster) {
+  if (options_.with_daemons()) {
     lockd::DaemonConfig config = lockd::DaemonConfig::from(replica_config(index_, options_));
     life_->daemon.emplace(config, life_->node.self(), lockd::choose_record(disk_), [this] {
       lockd::Secret secret;

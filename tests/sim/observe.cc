@@ -4,6 +4,7 @@
 
 #include "evs/ring.h"
 #include "lockd/ring_message.h"
+#include "tests/sim/read_barriers.h"
 #include "tests/sim/world.h"
 
 namespace sim {
@@ -206,6 +207,13 @@ void World::applied(const lockd::Epoch& epoch, const evs::Delivery& delivery,
     told.lockspaces.push_back(seen_of(name, lockspace));
   }
   for (const base::Processor& gone : state.lockspaces().gone()) told.failed.push_back(gone);
+  if (options_.barrier_clients > 0) {
+    for (const lockd::Effect& effect : effects) {
+      const auto* opened = std::get_if<lockd::BarrierOpened>(&effect);
+      if (opened) barrier_checker_.opened(now_, {opened->key.generation, opened->key.step});
+    }
+    told.barriers = read_barriers(delivery, state, effects);
+  }
   lock_checker_.applied(told);
 }
 

@@ -12,6 +12,8 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
+constexpr std::size_t kNodesWithDaemonsMax = 8;
+
 // A datagram of a large ring goes to all its members, and each of them answers: large rings are
 // rare, short and without daemons, so that they cost no more than the others together.
 void draw_size(RunOptions& o, base::Random& random) {
@@ -125,7 +127,18 @@ RunOptions RunOptions::from_seed(std::uint64_t seed) {
   o.farewells = random.chance(1, 3);
   if (random.chance(1, 16)) take_faults_away(o);
   draw_traffic(o, random);
+  const bool barriers = o.with_daemons() && random.chance(1, 3);
+  if (barriers) o.barrier_clients = random.between(std::uint64_t{2}, std::uint64_t{6});
   return o;
+}
+
+void RunOptions::set_workload(Workload other) {
+  if (other == Workload::barriers) {
+    if (barrier_clients == 0) barrier_clients = clients + 1;
+    clients = 0;
+    nodes = std::min(nodes, kNodesWithDaemonsMax);
+  }
+  workload = other;
 }
 
 std::string RunOptions::to_string() const {
@@ -133,7 +146,9 @@ std::string RunOptions::to_string() const {
     return std::to_string(std::chrono::duration<double, std::milli>(d).count()).substr(0, 6);
   };
   std::string text = "seed=" + std::to_string(seed);
-  text += workload == Workload::ring ? " workload=ring" : " workload=cluster";
+  text += workload == Workload::ring      ? " workload=ring"
+          : workload == Workload::cluster ? " workload=cluster"
+                                          : " workload=barriers";
   text += " nodes=" + std::to_string(nodes);
   text += " faulty_ms=" + ms(faulty_time);
   text += " loss=" + std::to_string(loss) + " duplication=" + std::to_string(duplication);
@@ -141,7 +156,7 @@ std::string RunOptions::to_string() const {
   text += " delay_ms=" + ms(delay_min) + ".." + ms(delay_max);
   text += " partition_ms=" + ms(partition_every) + " crash_ms=" + ms(crash_every);
   text += " pause_ms=" + ms(pause_every) + " message_ms=" + ms(message_every);
-  if (workload == Workload::cluster) {
+  if (with_daemons()) {
     text += " lease_ms=" + ms(lease) + " clients=" + std::to_string(clients);
     text += " client_fault_ms=" + ms(client_fault_every);
     text += disk_loss ? " disk-loss" : "";
@@ -150,6 +165,7 @@ std::string RunOptions::to_string() const {
     text += blackouts ? " blackouts" : "";
     text += lease_margin > Duration(0) ? " margin" : "";
     text += sim::to_string(traffic);
+    if (barrier_clients > 0) text += " barrier-clients=" + std::to_string(barrier_clients);
   }
   text += farewells ? " farewells" : "";
   text += faultless ? " faultless" : "";

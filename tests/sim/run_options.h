@@ -13,8 +13,9 @@
 namespace sim {
 
 enum class Workload : std::uint8_t {
-  ring,     // Ring members alone, multicasting.
-  cluster,  // Whole daemons, with clients that take locks.
+  ring,      // Ring members alone, multicasting.
+  cluster,   // Whole daemons, with clients that take locks; in some runs others are at barriers.
+  barriers,  // Whole daemons, with clients at barriers alone.
 };
 
 // What clients do beside taking locks in PR and EX and giving them back; each in some runs only.
@@ -84,12 +85,18 @@ struct RunOptions {
   bool disk_loss = false;       // The first node that crashes comes back without a record.
   std::size_t clients = 0;      // In all, spread over the machines.
   Traffic traffic;
+  std::size_t barrier_clients = 0;  // Beside them.
   bool large_messages = false;
 
   // Our own reasoning is checked too; switched off where a planted bug is to be found by a judge.
   bool check_invariants = true;
 
   static RunOptions from_seed(std::uint64_t seed);
+
+  // Another one than the seed has drawn.
+  void set_workload(Workload other);
+
+  bool with_daemons() const { return workload != Workload::ring; }
   std::string to_string() const;
 };
 

@@ -25,7 +25,7 @@ namespace {
     std::fprintf(lines, "seed %llu\n", static_cast<unsigned long long>(seed));
     std::fflush(lines);
     RunOptions run = RunOptions::from_seed(seed);
-    if (options.workload) run.workload = *options.workload;
+    if (options.workload) run.set_workload(*options.workload);
     run.check_invariants = !options.judged_only;
     const RunResult result = World(run, false).run();
     std::fprintf(lines, "sum %lld %llu\n", static_cast<long long>(result.simulated.count()),

@@ -23,7 +23,7 @@ void print_coverage(const sim::Coverage& coverage) {
 
 int replay(std::uint64_t seed, const sim::RunnerOptions& runner, bool trace) {
   sim::RunOptions options = sim::RunOptions::from_seed(seed);
-  if (runner.workload) options.workload = *runner.workload;
+  if (runner.workload) options.set_workload(*runner.workload);
   options.check_invariants = !runner.judged_only;
   const sim::RunResult result = sim::World(options, trace).run();
   std::printf("%s\n", options.to_string().c_str());
@@ -89,8 +89,8 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", seeds, "Run the seeds A-B")->excludes(one);
   app.add_flag("--trace", trace, "With --seed: print what happens");
   app.add_option("--jobs", options.jobs, "Worker processes")->check(CLI::Range(1u, 64u));
-  app.add_option("--workload", workload_name, "ring or cluster; else as the seed draws")
-      ->check(CLI::IsMember({"ring", "cluster"}));
+  app.add_option("--workload", workload_name, "ring, cluster or barriers; else as the seed draws")
+      ->check(CLI::IsMember({"ring", "cluster", "barriers"}));
   app.add_option("--mutant", mutant, "Switch a planted bug in; with --seeds, 1-2000 unless given");
   app.add_flag("--list-mutants", list, "Name the planted bugs");
   sim::LossOptions loss;
@@ -150,7 +150,9 @@ int main(int argc, char** argv) {
     return kClean;
   }
   if (!workload_name.empty()) {
-    options.workload = workload_name == "ring" ? sim::Workload::ring : sim::Workload::cluster;
+    options.workload = workload_name == "ring"      ? sim::Workload::ring
+                       : workload_name == "cluster" ? sim::Workload::cluster
+                                                    : sim::Workload::barriers;
   }
   if (!mutant.empty()) {
     bool known = false;

@@ -39,6 +39,12 @@ class VirtualClock {
     raw_.offset = random.between(Duration(0), std::chrono::hours(1));
   }
 
+  // No clock is faster than true time by more.
+  static std::uint32_t fastest_ppm(Clocks clocks, std::uint32_t drift_ppm) {
+    const bool far = clocks == Clocks::one_far || clocks == Clocks::astray;
+    return far ? static_cast<std::uint32_t>(kFarPpm) : drift_ppm;
+  }
+
   Instant at(Duration true_time) const { return {boot_.at(true_time), raw_.at(true_time)}; }
 
   // The first true time at which the boot clock shows `boot` or later.

@@ -28,6 +28,12 @@ void WireTap::written(TrueTime at, const base::Processor& by, std::uint64_t conn
       if (reply->answer == protocol::Answer::granted && tap.session) {
         checker_.told(at, by, {*tap.session, reply->request}, reply->note.remaining > Duration(0));
       }
+    } else if (const auto* outcome = std::get_if<protocol::BarrierOutcome>(&*response)) {
+      // Without members it says that there is none.
+      if (tap.session && !outcome->members.empty()) {
+        barrier_checker_.told(at, by, *tap.session, {outcome->generation, outcome->step},
+                              checker_.is_active(by));
+      }
     } else if (const auto* state = std::get_if<protocol::State>(&*response)) {
       promise(state->note);
     }

@@ -1,5 +1,5 @@
-// Reads what daemons write to their clients, and tells the judge which grants and which durations
-// were handed out, whether or not they arrive.
+// Reads what daemons write to their clients, and tells the judges which grants, which outcomes of
+// barriers and which durations were handed out, whether or not they arrive.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "liblock/protocol/codec.h"
+#include "tests/sim/barrier_checker.h"
 #include "tests/sim/lock_checker.h"
 #include "tests/sim/virtual_clock.h"
 
@@ -15,7 +16,8 @@ namespace sim {
 
 class WireTap {
  public:
-  explicit WireTap(LockChecker& checker) : checker_(checker) {}
+  WireTap(LockChecker& checker, BarrierChecker& barrier_checker)
+      : checker_(checker), barrier_checker_(barrier_checker) {}
 
   // Bytes of a connection, by the daemon `by`; `clock` is the client's.
   void written(TrueTime at, const base::Processor& by, std::uint64_t connection,
@@ -29,6 +31,7 @@ class WireTap {
   };
 
   LockChecker& checker_;
+  BarrierChecker& barrier_checker_;
   std::map<std::uint64_t, Tap> taps_;
 };
 

@@ -39,15 +39,22 @@ World::World(const RunOptions& options, bool trace)
       random_(options.seed),
       network_(options_, random_.fork()),
       lock_checker_(options.nodes, options.clocks != Clocks::astray),
+      barrier_checker_(VirtualClock::fastest_ppm(options.clocks, options.drift_ppm),
+                       options.faultless),
       deferred_(options.nodes),
-      wire_tap_(lock_checker_),
+      wire_tap_(lock_checker_, barrier_checker_),
       core_(options.nodes, true),
       gone_(options.nodes, false) {
   for (std::size_t i = 0; i < options_.nodes; ++i) {
     machines_.push_back(
         std::make_unique<Machine>(i, options_, random_.fork(), seal_checker_, *this));
   }
-  for (std::size_t i = 0; with_daemons() && i < options_.clients; ++i) {
+  lock_checker_.set_listener(&barrier_checker_);
+  if (options_.barrier_clients > 0) {
+    barrier_plan_ =
+        BarrierPlan::draw(random_, options_.barrier_clients, serving(), options_.traffic.force);
+  }
+  for (std::size_t i = 0; with_daemons() && i < options_.clients + options_.barrier_clients; ++i) {
     clients_.push_back(new_client(i));
   }
   deferred_clients_.resize(clients_.size());
@@ -85,7 +92,7 @@ RunResult World::run() {
   int restful = 0;
   bool rested = false;
   while (!queue_.empty() && violations_.empty() && !lock_checker_.violated() &&
-         !seal_checker_.violation()) {
+         !barrier_checker_.violated() && !seal_checker_.violation()) {
     if (queue_.next_at() > look_at) {
       look();
       if (look_at <= options_.faulty_time + traffic) {
@@ -113,8 +120,12 @@ RunResult World::run() {
     ++events_;
     step(std::move(next));
   }
-  if (!rested && !options_.core && whole_for_ >= kSettledLooks) lock_checker_.settled(now_);
+  if (!rested && !options_.core && whole_for_ >= kSettledLooks) {
+    lock_checker_.settled(now_);
+    barrier_checker_.settled(now_);
+  }
   std::vector<Violation> found = std::move(violations_);
+  for (Violation& violation : barrier_checker_.violations()) found.push_back(std::move(violation));
   for (Violation& violation : lock_checker_.finish()) found.push_back(std::move(violation));
   std::vector<std::vector<base::Processor>> components;
   if (rested && options_.core) {
@@ -405,6 +416,8 @@ bool World::whole() const {
 
 void World::look() {
   whole_for_ = whole() ? whole_for_ + 1 : 0;
+  barrier_checker_.whole(whole_for_ > 0 ? std::optional(now_ - (whole_for_ - 1) * kRestStep)
+                                        : std::nullopt);
   if (undisturbed_ || options_.core || whole_for_ == 0) return;
   undisturbed_ = true;
   coverage_.add(healed_ ? "undisturbed.healed" : "undisturbed.from_the_start");
@@ -423,7 +436,9 @@ bool World::at_rest() const {
     if (!with_daemons()) continue;
     const lockd::ReplicaStatus status = machine->daemon().status(machine->clock().at(now_));
     if (status.cold || status.orphans > 0) return false;
-    if (machine->daemon().replica().table()->counts().locks > 0) return false;
+    const lockd::State& table = *machine->daemon().replica().table();
+    if (table.counts().locks > 0 || table.counts().outcomes > 0) return false;
+    if (!table.barriers().open_steps().empty()) return false;
   }
   for (const auto& client : clients_) {
     if (core_[client->server] && !client->at_rest()) return false;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/barrier_checker.h"
 #include "tests/sim/client.h"
 #include "tests/sim/coverage.h"
 #include "tests/sim/event_queue.h"
@@ -86,7 +87,7 @@ class World : public MachineObserver {
   // The core, and whoever is in a ring with it although a link is dead: where nothing more is sent,
   // it need not be missed. None if the core is not there.
   std::vector<std::size_t> resting() const;
-  bool with_daemons() const { return options_.workload == Workload::cluster; }
+  bool with_daemons() const { return options_.with_daemons(); }
 
   void on_trace(std::size_t node, const evs::TraceRecord& record) override;
   void on_event(std::size_t node, const evs::Event& event) override;
@@ -110,6 +111,8 @@ class World : public MachineObserver {
   EvsChecker evs_checker_;
   SealChecker seal_checker_;
   LockChecker lock_checker_;
+  BarrierChecker barrier_checker_;
+  BarrierPlan barrier_plan_;
   Resources resources_;
   std::vector<std::unique_ptr<Machine>> machines_;
   std::vector<std::vector<Occurrence>> deferred_;  // What waits for a paused machine.

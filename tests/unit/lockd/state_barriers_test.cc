@@ -241,6 +241,23 @@ TEST_CASE("a member node that departs breaks what counts nodes, in the ring of t
   CHECK(broken.membership == bench.state.lockspaces().find(kName.lockspace)->generation);
 }
 
+TEST_CASE("a lockspace that goes with its last member has nobody who could be waited for") {
+  Bench bench;
+  Client a = bench.client(kOne, 1);
+  Client b = bench.client(kOne, 2);
+  join(bench, a);
+  join(bench, b);
+  const OutcomeKey key = only<BarrierOpened>(arrive(bench, a, of_count(0))).at(0).key;
+  bench.depart({{kOne, ring(1)}});
+  CHECK(bench.resume(kTwo, a, 2) == Resumed::Outcome::resumed);
+  CHECK(bench.state.lockspaces().find(kName.lockspace) != nullptr);
+  CHECK_FALSE(bench.state.barriers().is_owed(a.session, key));
+  CHECK(bench.resume(kTwo, b, 2) == Resumed::Outcome::resumed);
+  CHECK(bench.state.lockspaces().find(kName.lockspace) == nullptr);
+  REQUIRE(bench.state.barriers().is_owed(a.session, key));
+  CHECK(bench.state.barriers().find_outcome(key)->released());
+}
+
 TEST_CASE("a time-out breaks the step that it names, and no other") {
   Bench bench;
   Client a = bench.client(kOne, 1);
