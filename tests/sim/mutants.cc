@@ -200,6 +200,8 @@ constexpr Mutant kRareMutants[] = {
     {"state_purge_forgets_waiter", "rule 7.B8: a dead session is granted what it waited for"},
     {"state_cold_flag_not_replicated", "rule 6.15: a ring change ends the cold wait"},
     {"dlm_release_ignores_token", "a release frees whatever its token"},
+    {"sessions_outcome_told_of_nothing",
+     "who has ended before it could be told is told an outcome that is nobody's"},
     {"groups_leave_forgotten", "groups: who has left a group goes on receiving"},
     {"groups_delivered_twice", "groups: once for each group that message and receiver share"},
     {"groups_pause_ignored", "groups: messages are handed on though a reader is behind"},
