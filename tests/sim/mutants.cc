@@ -141,7 +141,6 @@ constexpr Mutant kMutants[] = {
     {"state_barrier_members_untold", "NLB: barriers do not hear who comes into a lockspace"},
     {"state_barrier_awaits_the_dead", "NLB: who has ended is a member until its locks are freed"},
     {"barrier_time_out_forgotten", "TMO: nobody orders a time-out"},
-    {"barrier_time_out_of_another_step", "TMO: a time-out breaks a step that it does not name"},
     {"barrier_auto_delete_forgotten", "CFG: a barrier stays that was to end with its generation"},
     {"barrier_parties_change_in_use", "CFG: the parties change while somebody waits"},
     {"state_barrier_left_behind", "CFG: an arrival that is refused leaves its barrier behind"},
