@@ -1,8 +1,6 @@
 #include "liblock/compat/dlm_handle.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -14,6 +12,7 @@
 #include <utility>
 
 #include "liblock/compat/dlm_status.h"
+#include "liblock/compat/quiet_thread.h"
 
 namespace compat {
 namespace {
@@ -35,23 +34,6 @@ void raise(int event) {
 void lower(int event) {
   std::uint64_t count = 0;
   (void)!read(event, &count, sizeof count);
-}
-
-// Starts a thread in which no signal handler of the program runs.
-template <typename Run>
-std::thread quiet_thread(Run run) {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  try {
-    std::thread thread(std::move(run));
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    return thread;
-  } catch (...) {
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    throw;
-  }
 }
 
 }  // namespace

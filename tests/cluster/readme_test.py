@@ -6,6 +6,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,8 @@ def plain(line):
 class Shell:
     def __init__(self):
         self.process = subprocess.Popen(["bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, cwd=ROOT, env={**os.environ, "RINGLOCK_BUILD": BUILD})
+                                        stderr=subprocess.STDOUT, cwd=ROOT, env={**os.environ, "RINGLOCK_BUILD": BUILD},
+                                        start_new_session=True)
         self.pending = b""
 
     def type(self, line):
@@ -102,7 +104,7 @@ def main():
     finally:
         if os.path.exists(ring):
             subprocess.run([os.path.join(ROOT, "tools", "cluster"), "down", ring], check=False)
-        shell.process.kill()
+        os.killpg(shell.process.pid, signal.SIGKILL)  # With what it has left in the background.
         shell.process.wait()
         shutil.rmtree(parent)
     if done < 10:

@@ -33,7 +33,9 @@ extern "C" {
 
 /* Who waits, for the detection of deadlocks: somebody who does nothing else while a request of his
  * waits. Who, by this reckoning, waits for himself gets LOCK_ERROR_DEADLOCK. Any other number is
- * an owner of yours, say, a transaction; it means something within this client only. */
+ * an owner of yours, say, a transaction; it means something within this client only. After a call
+ * that ended without the daemon's word (DAEMON_GONE, NOT_QUORATE), its request is his until it is
+ * taken back: the next one for the same lock can be such a DEADLOCK; ask again. */
 #define LOCK_OWNER_DEFAULT                                              \
   UINT64_C(0) /* Blocking calls: the thread. Asynchronous ones: nobody. \
                */

@@ -12,9 +12,9 @@
 namespace tests::barrier_load {
 namespace {
 
-constexpr std::size_t kLateUses = 5;
+constexpr std::size_t kLateUses = 3;
 // Long enough that the others would have passed without the one that is late.
-constexpr base::Duration kLateness = std::chrono::milliseconds(20);
+constexpr base::Duration kLateness = std::chrono::milliseconds(100);
 constexpr base::Duration kStartMost = std::chrono::seconds(1);
 constexpr base::Duration kUseMost = std::chrono::seconds(20);
 
