@@ -148,7 +148,9 @@ int CmanHandle::enter(const std::string& name, int flags, int nodes) {
   const bool fits = !name.empty() && name.size() < MAX_BARRIER_NAME_LEN;
   if (!fits || (flags & ~kFlags) != 0 || nodes < 0 || unsigned(nodes) > kNodesMax) return EINVAL;
   const Guard guard(mutex_);
-  if (const BarrierPtr found = find(name)) return found->nodes == unsigned(nodes) ? 0 : EINVAL;
+  const BarrierPtr found = find(name);
+  const bool used_up = found && found->ended && found->auto_delete;
+  if (found && !used_up) return found->nodes == unsigned(nodes) ? 0 : EINVAL;
   const auto barrier = std::make_shared<Barrier>();
   barrier->name = name;
   barrier->nodes = static_cast<unsigned>(nodes);
@@ -193,6 +195,7 @@ int CmanHandle::wait(const std::string& name) {
     guard.lock();
     if (interrupted && !barrier->ended) return EINTR;
   }
+  if (barrier->auto_delete && find(name) == barrier) barriers_.erase(name);
   return *barrier->ended;
 }
 
@@ -254,10 +257,6 @@ void CmanHandle::end(Barrier& barrier, int reason) {
   if (barrier.ended) return;
   barrier.ended = reason;
   barrier.over.raise();
-  const auto found = barriers_.find(barrier.name);
-  if (barrier.auto_delete && found != barriers_.end() && found->second.get() == &barrier) {
-    barriers_.erase(found);
-  }
 }
 
 void CmanHandle::wait_for_end(Guard& guard, const Barrier& barrier, base::Duration until) {

@@ -4,8 +4,8 @@
  *
  * As it was: a barrier is registered, perhaps changed, enabled by whoever arrives, waited for, and
  * deleted; it serves once, and when it is over its end is told to every further wait until it is
- * deleted, or at once forgotten if it deletes itself. What is counted are nodes. All calls return
- * 0, or -1 with errno.
+ * deleted, or told once if it deletes itself. What is counted are nodes. All calls return 0, or -1
+ * with errno.
  *
  * What is other than there, for the better:
  * - An arrival counts once, and for the use of the barrier that it was made for: there, messages
@@ -13,7 +13,8 @@
  *   registered here were lost.
  * - Who is told success was told so with all others: there, a time-out or a death could end the
  *   barrier for some of them. Who gave up (time-out, ESRCH, delete) does not count for the others.
- * - A barrier that deletes itself does so with its end: nobody is left behind.
+ * - A barrier that deletes itself stays until a wait has been told its end, or it is registered
+ *   anew: there it went with its end, and who waited too late was not told.
  * - That a program ends while it has arrived is told to the others as the death of a node is; there
  *   it went unnoticed. After cman_barrier_delete() or cman_finish() it is no death.
  *
