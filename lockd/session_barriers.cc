@@ -157,7 +157,10 @@ void Sessions::on(Instant now, ConnectionId id, const protocol::BarrierMore& mor
 
 void Sessions::tell_outcome(Instant now, SessionSlot& slot, barrier::OutcomeKey key,
                             RequestId request) {
-  if (!slot.connection) return;
+  // Of a session that a later command has ended, before anything was told, nothing is kept any
+  // more.
+  const bool owed = replica_.table()->barriers().is_owed(slot.id, key);
+  if (!slot.connection || (!owed && !MUTANT("sessions_outcome_told_of_nothing"))) return;
   slot.told.insert(key);
   tell_outcome_part(now, slot, key, request, {});
 }

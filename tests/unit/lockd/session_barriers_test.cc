@@ -252,6 +252,32 @@ TEST_CASE("in a minority nobody is told; after the merge the outcome is there") 
   CHECK(a.next<BarrierOutcome>().value().ending == BarrierEnding::released);
 }
 
+TEST_CASE("nothing is told as the outcome of a session that has ended before it could be told") {
+  Cluster cluster(1);
+  cluster.form_all();
+  Client& a = cluster.open(0, 0, 1);
+  Client& b = cluster.open(0, 0, 2);
+  const auto join = [&](Client& c, protocol::JoinKind kind) {
+    c.send(protocol::JoinLockspace{next(c), c.acknowledged, cluster.now, kind, 0666, "space"});
+  };
+  join(a, protocol::JoinKind::create);
+  join(b, protocol::JoinKind::open);
+  arrive(cluster, a, 2);
+  a.received.clear();
+  cluster.token_moves = false;
+  cluster.pass(1790ms);
+  arrive(cluster, b, 2);
+  // The last of this node to leave ends the others there.
+  b.send(protocol::LeaveLockspace{next(b), b.acknowledged, cluster.now, true, "space"});
+  cluster.token_moves = true;
+  cluster.pass(10ms);
+  CHECK(b.next<BarrierOutcome>().has_value());
+  for (const auto& response : a.received) {
+    CHECK_FALSE(std::holds_alternative<BarrierOutcome>(response));
+  }
+  CHECK(a.next<protocol::Lost>().has_value());
+}
+
 TEST_CASE("an outcome with many members is told in parts, each as it is asked for") {
   Cluster cluster(1);
   cluster.form_all();
