@@ -1,5 +1,6 @@
 #include <liblock/barrier.h>
 
+#include <cstring>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -19,6 +20,15 @@ using namespace liblock::protocol;
 
 constexpr unsigned kFlags = LOCK_BARRIER_TWO_STEPS | LOCK_BARRIER_KEEP;
 
+// A C program may have put any number there, which is no value of the type here.
+template <typename Word>
+unsigned number_of(const Word& word) {
+  static_assert(sizeof(Word) == sizeof(unsigned));
+  unsigned number = 0;
+  std::memcpy(&number, &word, sizeof number);
+  return number;
+}
+
 // Which barrier; none if `given` is no such struct.
 std::optional<BarrierArrival> named(const lock_barrier* given) {
   const auto barrier = liblock::read_sized<lock_barrier>(given);
@@ -35,8 +45,8 @@ std::optional<BarrierArrival> described(const lock_barrier* given) {
   if (!arrival) return std::nullopt;
   const lock_barrier barrier = *liblock::read_sized<lock_barrier>(given);
   const bool known = (barrier.flags & ~kFlags) == 0 &&
-                     static_cast<unsigned>(barrier.unit) <= LOCK_BARRIER_NODES &&
-                     static_cast<unsigned>(barrier.on_death) <= LOCK_BARRIER_WAIT;
+                     number_of(barrier.unit) <= LOCK_BARRIER_NODES &&
+                     number_of(barrier.on_death) <= LOCK_BARRIER_WAIT;
   if (!known) return std::nullopt;
   BarrierConfig& config = arrival->config;
   config.parties = barrier.parties;

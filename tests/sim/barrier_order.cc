@@ -438,12 +438,15 @@ void BarrierChecker::Impl::judge_time_out(const Command& command, const BarrierN
     return wrong(command, "TMO", what + "is timed out before anybody waits");
   }
   const base::Duration patience = std::chrono::milliseconds(barrier.config.patience);
-  const base::Duration least = patience * 1'000'000 / (1'000'000 + fastest_ppm_);
+  // Less what virtual clocks round off, when they are read and when they are waited for.
+  const base::Duration least =
+      patience * 1'000'000 / (1'000'000 + fastest_ppm_) - std::chrono::microseconds(1);
   if (command.applied.at - opened->second < least) {
     wrong(command, "TMO",
           what + "is timed out after " +
               std::to_string((command.applied.at - opened->second).count() / 1000) +
-              " us, before its patience is over");
+              " us, before its patience of " + std::to_string(barrier.config.patience) +
+              " ms is over");
   }
 }
 

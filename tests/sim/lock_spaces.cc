@@ -61,7 +61,9 @@ void LockChecker::Impl::check_recovered(const Applied& applied) {
     }
     for (const auto& [name, lock] : locks_) {
       const Session& session = sessions_[name.session];
-      if (!lock.held || session.at != processor || session.attached_by >= since) continue;
+      // Whoever was closed there since then has left behind what its node keeps for others.
+      const bool since_then = session.attached_by >= since || session.ended_by >= since;
+      if (!lock.held || session.at != processor || since_then) continue;
       report("SPACE", text(applied.at) + base::to_string(processor) + " is recovered by " +
                           text(applied.place) + ", but " + text(name) + " of it is held");
       break;
