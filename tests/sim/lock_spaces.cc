@@ -22,7 +22,8 @@ void LockChecker::Impl::lockspaces(const Applied& applied) {
       if (seen.generation <= last->second.generation && !began_anew) {
         wrong("has other members than before, but no higher generation");
       }
-      find_departed(applied, last->second, seen);
+      // One that went with its last member knows nothing of who was in it before.
+      if (!began_anew) find_departed(applied, last->second, seen);
       for (const auto& [node, slot] : seen.members) {
         for (const auto& [other, before] : last->second.members) {
           const bool kept = seen.generation == last->second.generation + 1;
